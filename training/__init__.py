@@ -1,0 +1,1 @@
+"""A program that fine-tunes: `python -m training RUN_FOLDER`. Knows no Django."""

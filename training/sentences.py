@@ -1,0 +1,51 @@
+"""One sentence for a person about what broke a run. Light to import: errors are known by their names and words."""
+
+import errno
+import re
+from pathlib import Path
+
+from runkit.folder import RunRefused
+
+DISK = re.compile(r"No space left on device|os error 28|Disk quota exceeded|PytorchStreamWriter failed writing")
+MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
+
+DISK_FULL = "The disk is full; make room and start the run again: it goes on from its last checkpoint."
+MEMORY_GONE = (
+    "The memory was not enough; halve the batch size and double the accumulation (the result stays the same), "
+    "shorten the maximum length, or switch gradient checkpointing on."
+)
+
+
+def sentence(error: BaseException) -> str:
+    """What happened and what to do, for any error that ended a run."""
+    text = " ".join(str(error).split())
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or DISK.search(text):
+        return DISK_FULL
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or MEMORY.search(text):
+        return MEMORY_GONE
+    return f"The run broke off: {type(error).__name__}: {text[:300]}"
+
+
+def model_unavailable(reference: str, *, offline: bool, error: Exception) -> RunRefused:
+    """Why a base model could not be loaded."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text:
+        return RunRefused(f"{reference} can only be loaded by running code that comes with it, which is never done.")
+    if Path(reference).is_dir():
+        return RunRefused(f"The model in {reference} cannot be loaded: {text[:300]}")
+    if "safetensors" in text:
+        return RunRefused(f"{reference} offers no safetensors weights; other formats can run code and are not loaded.")
+    if offline:
+        return RunRefused(
+            f"The model {reference} is not on this machine, and contact with the hub is switched off; "
+            "name a local folder, or allow the network (EVALHUB_OFFLINE=0)."
+        )
+    return RunRefused(f"The model {reference} could not be had: no such model, no right to it, or no network.")
+
+
+def not_a_number(*, step: int, learning_rate: float, precision: str) -> RunRefused:
+    """The loss or the gradient left the numbers: when, and the likely reason."""
+    reasons = f"the learning rate ({learning_rate:g}) is probably too high"
+    if precision == "fp16":
+        reasons = f"fp16 has probably overflowed (bf16 or fp32 do not), or {reasons}"
+    return RunRefused(f"The loss stopped being a number at step {step}: {reasons}; nothing of it was kept.")
