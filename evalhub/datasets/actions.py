@@ -1,0 +1,508 @@
+"""What people do with data: import_file, edit_example, approve, reject, propose_example, freeze_version."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.core.files import File
+from django.core.files.storage import default_storage
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.text import slugify
+
+from evalhub.accounts.models import AuditEvent, Project, User
+from evalhub.datasets.importing import BadValue, Problem, Row, Unreadable, clean_values, fingerprint, read_rows, survey
+from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision, Version, VersionExample
+from evalhub.datasets.reading import storable
+from evalhub.datasets.splitting import Candidate, assign_sides, leaks, prompt_key, torn_documents
+from evalhub.errors import Refused, as_refusal
+
+CHUNK = 500
+MOST_PROBLEMS = 10_000  # kept with a batch; the count goes on
+MOST_WORDS = 10_000  # characters of a description or credit
+INTERRUPTED = "This import was interrupted. What it had stored was kept; a later import of the same file did the rest."
+STOPPED = "The import stopped in the middle. Import the same file again to complete it; no row will be there twice."
+EDITABLE = ("instruction", "input", "output", "system", "category", "source", "language", "tags", "wanted_split", "key")
+REVISED = (*EDITABLE, "history")
+FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
+
+Report = Callable[[int, int], None]
+
+
+def create_dataset(project: Project, *, name: str, by: User, description: str = "", credit: str = "") -> Dataset:
+    """A new, empty dataset. Raises Refused for a name that is empty or taken."""
+    name = name.strip()
+    if not name:
+        raise Refused("A dataset needs a name.", field="name")
+    if len(name) > 120:
+        raise Refused("A dataset's name has at most 120 characters.", field="name")
+    if project.datasets.filter(name=name).exists():
+        raise Refused(f"This project already has a dataset named “{name}”.", field="name")
+    with transaction.atomic():
+        dataset = Dataset.objects.create(
+            project=project,
+            name=name,
+            slug=_free_slug(project, name),
+            description=description,
+            credit=credit,
+            created_by=by,
+        )
+        _note(dataset, by, "create_dataset")
+    return dataset
+
+
+def describe_dataset(dataset: Dataset, *, by: User, description: str, credit: str) -> Dataset:
+    """Change the description and the credit. Raises Refused for characters that cannot be kept."""
+    for name, text in (("description", description), ("credit", credit)):
+        if text != storable(text) or len(text) > MOST_WORDS:
+            raise Refused(f"The {name} is too long, or holds characters that cannot be kept.", field=name)
+    with transaction.atomic():
+        dataset.description, dataset.credit = description.strip(), credit.strip()
+        dataset.save(update_fields=["description", "credit"])
+        _note(dataset, by, "describe_dataset")
+    return dataset
+
+
+def _free_slug(project: Project, name: str) -> str:
+    base = slugify(name)[:100] or "dataset"
+    taken = set(project.datasets.filter(slug__startswith=base).values_list("slug", flat=True))
+    return next(
+        slug for number in range(1, len(taken) + 3) if (slug := f"{base}-{number}" if number > 1 else base) not in taken
+    )
+
+
+def _note(dataset: Dataset, by: User, verb: str, target: str = "", **details: Any) -> None:
+    AuditEvent.objects.create(
+        project_id=dataset.project_id, actor=by, verb=verb, target=target or f"dataset {dataset.slug}", details=details
+    )
+
+
+# --- import -------------------------------------------------------------------------------------
+def import_file(
+    dataset: Dataset,
+    *,
+    path: Path,
+    file_name: str,
+    by: User,
+    policy: str = "set-aside",
+    mapping: Mapping[str, str] | None = None,
+    progress: Report | None = None,
+) -> ImportBatch:
+    """Store the rows of a file as approved examples; what cannot be stored is kept as problems of the batch.
+
+    Idempotent: a row that the dataset has or once had counts as unchanged. set-aside stores in chunks, each in its own
+    transaction, so that after a crash the same file completes the rest; all-or-nothing stores in one transaction.
+    The batch's state says whether anything was stored. Raises Refused, with nothing kept, if the file cannot be read.
+    """
+    if policy not in ImportBatch.Policy.values:
+        raise Refused(f"There is no policy “{policy}”; there are {' and '.join(ImportBatch.Policy.values)}.")
+    try:
+        found = survey(path, name=file_name, mapping=mapping)
+    except Unreadable as error:
+        raise Refused(str(error), field="file") from error
+    batch = _open_batch(dataset, path=path, file_name=file_name, by=by, policy=policy, mapping=mapping)
+    if policy == ImportBatch.Policy.ALL_OR_NOTHING and found.problems:
+        rows = read_rows(path, name=file_name, mapping=mapping)
+        _set_aside(batch, [item for item in rows if isinstance(item, Problem)])
+        return _close_batch(batch, stored=False, rows=found.total)
+    try:
+        with transaction.atomic() if policy == ImportBatch.Policy.ALL_OR_NOTHING else nullcontext():
+            _store(batch, path, found.total, progress)
+    except Exception as error:
+        with suppress(DatabaseError):  # a database that is full takes no message either; the error itself goes up
+            ImportBatch.objects.filter(pk=batch.pk).update(
+                state=ImportBatch.State.FAILED,
+                finished_at=timezone.now(),
+                message=f"{STOPPED} The cause: {as_refusal(error) or error}"[:1000],
+            )
+        raise
+    return _close_batch(batch, stored=True, rows=found.total)
+
+
+def _open_batch(
+    dataset: Dataset, *, path: Path, file_name: str, by: User, policy: str, mapping: Mapping[str, str] | None
+) -> ImportBatch:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        batch = ImportBatch(
+            dataset=dataset,
+            file_name=storable(file_name)[:255],
+            sha256=digest,
+            policy=policy,
+            mapping=dict(mapping or {}),
+            created_by=by,
+        )
+        batch.file.save(f"{digest[:12]}{Path(file_name).suffix[:10]}", File(file), save=False)
+    try:
+        batch.save()
+    except Exception:
+        _delete_files([str(batch.file.name)])
+        raise
+    return batch
+
+
+def _store(batch: ImportBatch, path: Path, total: int, progress: Report | None) -> None:
+    items = read_rows(path, name=batch.file_name, mapping=batch.mapping)
+    done = 0
+    while chunk := list(islice(items, CHUNK)):
+        with transaction.atomic():
+            Dataset.objects.select_for_update().get(pk=batch.dataset_id)  # two imports take turns, a freeze waits
+            _store_rows(batch, [item for item in chunk if isinstance(item, Row)])
+            _set_aside(batch, [item for item in chunk if isinstance(item, Problem)])
+        done += len(chunk)
+        if progress:
+            progress(done, total)
+
+
+def _store_rows(batch: ImportBatch, rows: Sequence[Row]) -> None:
+    """Insert what the dataset neither has nor had; the database's constraint settles races between two imports."""
+    prints = [row.fingerprint for row in rows]
+    known = _known_prints(batch.dataset, prints)
+    new = {mark: row for mark, row in reversed(list(zip(prints, rows, strict=True))) if mark not in known}
+    examples = [_example(batch, mark, row) for mark, row in reversed(new.items())]
+    Example.objects.bulk_create(examples, ignore_conflicts=True)
+    stored = list(Example.objects.filter(batch=batch, fingerprint__in=list(new)))
+    Revision.objects.bulk_create([_revision(item, by=batch.created_by, reason="imported") for item in stored])
+    batch.imported += len(stored)
+    batch.unchanged += len(rows) - len(stored)
+    batch.save(update_fields=["imported", "unchanged"])
+
+
+def _known_prints(dataset: Dataset, prints: Sequence[str]) -> set[str]:
+    """Which of these rows the dataset has, or had before an edit."""
+    revisions = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints)
+    return set(revisions.values_list("fingerprint", flat=True))
+
+
+def _example(batch: ImportBatch, mark: str, row: Row) -> Example:
+    values = {name: value for name, value in vars(row).items() if name != "line"}
+    return Example(dataset=batch.dataset, batch=batch, fingerprint=mark, **values)
+
+
+def _revision(example: Example, *, by: User, reason: str) -> Revision:
+    return Revision(
+        example=example,
+        number=example.revision_number,
+        values={name: getattr(example, name) for name in REVISED},
+        fingerprint=example.fingerprint,
+        reason=reason[:255],
+        author=by,
+    )
+
+
+def _set_aside(batch: ImportBatch, problems: Sequence[Problem]) -> None:
+    room = MOST_PROBLEMS - len(batch.problems)
+    batch.problems += [vars(problem) for problem in problems[: max(0, room)]]
+    batch.set_aside += len(problems)
+    batch.save(update_fields=["problems", "set_aside"])
+
+
+def _close_batch(batch: ImportBatch, *, stored: bool, rows: int) -> ImportBatch:
+    """Say how it ended; a batch of the same file that a crash left running is closed with it."""
+    batch.state, batch.message = _outcome(batch, stored, rows)
+    batch.finished_at = timezone.now()
+    with transaction.atomic():
+        batch.save(update_fields=["state", "message", "finished_at"])
+        counts = {"imported": batch.imported, "set_aside": batch.set_aside, "unchanged": batch.unchanged}
+        _note(batch.dataset, batch.created_by, "import_file", f"import {batch.pk}", file=batch.file_name, **counts)
+        left = ImportBatch.objects.filter(dataset=batch.dataset, sha256=batch.sha256, state=ImportBatch.State.RUNNING)
+        left.filter(pk__lt=batch.pk).update(
+            state=ImportBatch.State.FAILED,
+            finished_at=timezone.now(),
+            message=INTERRUPTED,
+        )
+    return batch
+
+
+def _outcome(batch: ImportBatch, stored: bool, rows: int) -> tuple[str, str]:
+    if not stored:
+        count = f"{batch.set_aside:,} of {rows:,} rows have problems"
+        return ImportBatch.State.FAILED, f"{count}, and all or nothing was asked for: nothing was stored."
+    if not batch.imported and not batch.unchanged:
+        return ImportBatch.State.FAILED, f"None of the {rows:,} rows could be stored."
+    if not batch.imported:
+        return (
+            ImportBatch.State.SUCCEEDED,
+            f"Nothing new: the dataset already has {batch.unchanged:,} of the {rows:,} rows.",
+        )
+    return ImportBatch.State.SUCCEEDED, f"{batch.imported:,} of {rows:,} rows were stored."
+
+
+# --- curate -------------------------------------------------------------------------------------
+def edit_example(
+    example: Example, *, by: User, values: dict[str, Any], reason: str = "", expected_revision: int | None = None
+) -> Example:
+    """Change texts or properties; the former state stays as a revision. An edit that changes nothing does nothing.
+
+    Raises Refused for values that cannot be kept, for a text that another example already has, and, where
+    `expected_revision` is given, if somebody else has changed the example since.
+    """
+    cleaned = _cleaned(values)
+    with transaction.atomic():
+        current = _locked(example)
+        if expected_revision is not None and current.revision_number != expected_revision:
+            raise Refused(
+                "Somebody else changed this example in the meantime. Look at it again; nothing was overwritten."
+            )
+        changed = [name for name, value in cleaned.items() if getattr(current, name) != value]
+        if not changed:
+            return current
+        for name in changed:
+            setattr(current, name, cleaned[name])
+        current.fingerprint = fingerprint(vars(current))
+        current.revision_number += 1
+        _refuse_double(current)
+        current.save()
+        _revision(current, by=by, reason=reason).save()
+        _note(current.dataset, by, "edit_example", f"example {current.pk}", fields=changed, reason=reason)
+    return current
+
+
+def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
+    unknown = sorted(set(values) - set(REVISED))
+    if unknown:
+        raise Refused(f"An example has no field “{unknown[0]}” that can be edited.", field=unknown[0])
+    try:
+        return clean_values(values)
+    except BadValue as error:
+        raise Refused(error.reason, field=error.name) from error
+
+
+def _locked(example: Example) -> Example:
+    return Example.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=example.pk)
+
+
+def _refuse_double(example: Example) -> None:
+    others = Example.objects.filter(dataset=example.dataset, fingerprint=example.fingerprint).exclude(pk=example.pk)
+    if other := others.first():
+        raise Refused(f"{other} already has exactly these texts; an example stands in a dataset once.", field="output")
+
+
+def approve(example: Example, *, by: User) -> Example:
+    """Let an example into the next version. Raises Refused if it is approved already."""
+    return _decide(example, Example.State.APPROVED, by=by, verb="approve")
+
+
+def reject(example: Example, *, by: User, reason: str = "") -> Example:
+    """Keep an example out of later versions; it stays to be seen. Raises Refused if it is rejected already."""
+    return _decide(example, Example.State.REJECTED, by=by, verb="reject", reason=reason)
+
+
+def _decide(example: Example, state: Example.State, *, by: User, verb: str, reason: str = "") -> Example:
+    with transaction.atomic():
+        current = _locked(example)
+        if current.state == state:
+            raise Refused(f"This example is already {state.label.lower()}.")
+        details = {"from": current.state} | ({"reason": reason} if reason else {})
+        current.state = state
+        current.save(update_fields=["state", "updated_at"])
+        _note(current.dataset, by, verb, f"example {current.pk}", **details)
+    return current
+
+
+def approve_instead(example: Example, *, by: User) -> list[Example]:
+    """Approve, and reject the approved examples that ask exactly the same; returns those. Raises Refused as approve."""
+    with transaction.atomic():
+        approve(example, by=by)
+        same = {name: getattr(example, name) for name in ("instruction", "input", "system")}
+        former = Example.objects.filter(dataset=example.dataset_id, state=Example.State.APPROVED, **same)
+        return [reject(rival, by=by, reason=f"replaced by {example}") for rival in former.exclude(pk=example.pk)]
+
+
+def decide_many(dataset: Dataset, *, pks: Sequence[int], approving: bool, by: User) -> int:
+    """Approve or reject several at once; those in that state already are left alone. Returns how many changed."""
+    state = Example.State.APPROVED if approving else Example.State.REJECTED
+    with transaction.atomic():
+        examples = Example.objects.select_for_update().filter(dataset=dataset, pk__in=pks).exclude(state=state)
+        changed = list(examples.values_list("pk", flat=True))
+        Example.objects.filter(pk__in=changed).update(state=state, updated_at=timezone.now())
+        if changed:
+            _note(dataset, by, "approve" if approving else "reject", examples=changed)
+    return len(changed)
+
+
+def propose_example(dataset: Dataset, *, by: User, values: dict[str, Any], origin: dict[str, Any]) -> Example:
+    """A correction or new row that waits for review. Proposing a row that the dataset has or had returns that row."""
+    cleaned = _cleaned(values)
+    for name in ("instruction", "output"):
+        if not cleaned.get(name):
+            raise Refused(f"A proposal needs an {name}.", field=name)
+    mark = fingerprint(cleaned)
+    known = Revision.objects.filter(example__dataset=dataset, fingerprint=mark).select_related("example").first()
+    if known:
+        return known.example
+    try:
+        with transaction.atomic():
+            example = Example.objects.create(
+                dataset=dataset, fingerprint=mark, origin=origin, state=Example.State.PROPOSED, **cleaned
+            )
+            _revision(example, by=by, reason="proposed").save()
+            _note(dataset, by, "propose_example", f"example {example.pk}", origin=origin)
+    except IntegrityError:  # the same proposal, at the same moment
+        return Example.objects.get(dataset=dataset, fingerprint=mark)
+    return example
+
+
+# --- freeze -------------------------------------------------------------------------------------
+def freeze_version(
+    dataset: Dataset,
+    *,
+    by: User,
+    note: str = "",
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    seed: int = 7,
+) -> Version:
+    """Freeze the approved examples, split, numbered and hashed.
+
+    `shares` are train, validation, test. A row's own split is honoured; the others are split by document, so that one
+    document never stands on two sides. Raises Refused if there is nothing to freeze, if one text would stand on two
+    sides, or if the last version holds exactly the same.
+    """
+    shares = _sound_shares(shares)
+    with transaction.atomic():
+        Dataset.objects.select_for_update().get(pk=dataset.pk)
+        candidates = _candidates(dataset)
+        if not candidates:
+            raise Refused("There is nothing to freeze: this dataset has no approved examples.")
+        sides = assign_sides(candidates, shares=shares, seed=seed)
+        _refuse_leaks(dataset, candidates, sides)
+        version = _open_version(dataset, by=by, note=note, shares=shares, seed=seed, candidates=candidates, sides=sides)
+        version.data_hash = _freeze_entries(version, sides)
+        _refuse_repetition(version)
+        version.save(update_fields=["data_hash"])
+        _note(
+            dataset,
+            by,
+            "freeze_version",
+            f"version {version.number}",
+            counts=version.counts,
+            data_hash=version.data_hash,
+        )
+    return version
+
+
+def _sound_shares(shares: Sequence[float]) -> tuple[float, float, float]:
+    """The three shares, summing to 1. Raises Refused."""
+    if len(shares) != 3 or any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 0.001:
+        raise Refused(
+            "The shares of train, validation and test are three numbers between 0 and 1 that add up to 1.",
+            field="shares",
+        )
+    if shares[0] == 0:
+        raise Refused("The share of train cannot be 0.", field="shares")
+    train, validation, test = (float(share) for share in shares)
+    return train, validation, test
+
+
+def _candidates(dataset: Dataset) -> list[Candidate]:
+    rows = dataset.examples.filter(state=Example.State.APPROVED).order_by("id").select_for_update()
+    wanted = rows.values_list("id", "instruction", "input", "system", "history", "source", "category", "wanted_split")
+    return [
+        Candidate(pk, prompt_key(instruction, text, _context(system, history)), source, category, split)
+        for pk, instruction, text, system, history, source, category, split in wanted.iterator(chunk_size=1000)
+    ]
+
+
+def _context(system: str, history: list[dict[str, str]]) -> str:
+    return "\n".join([system, *(turn["content"] for turn in history)])
+
+
+def _refuse_leaks(dataset: Dataset, candidates: Sequence[Candidate], sides: dict[int, str]) -> None:
+    found = leaks(candidates, sides)
+    if found:
+        named = " and ".join(str(item) for item in Example.objects.filter(pk__in=found[0])[:2])
+        count = "1 text stands" if len(found) == 1 else f"{len(found):,} texts stand"
+        raise Refused(
+            f"{dataset} cannot be frozen: {count} on two sides of the split, first {named}. "
+            "Reject one of each or give both the same split."
+        )
+
+
+def _open_version(
+    dataset: Dataset,
+    *,
+    by: User,
+    note: str,
+    shares: tuple[float, float, float],
+    seed: int,
+    candidates: Sequence[Candidate],
+    sides: dict[int, str],
+) -> Version:
+    last = dataset.versions.aggregate(last=Max("number"))["last"] or 0
+    present = list(sides.values())
+    settings = {
+        "seed": seed,
+        "shares": list(shares),
+        "given_splits": sum(bool(item.wanted) for item in candidates),
+        "documents": len({item.source for item in candidates if item.source}),
+        "torn_documents": torn_documents(candidates, sides),
+        "method": "given split, else seeded by source document and prompt, stratified by category",
+    }
+    return Version.objects.create(
+        dataset=dataset, number=last + 1, note=note[:255], settings=settings, frozen_by=by,
+        counts={"train": present.count("train"), "validation": present.count("validation"),
+                "test": present.count("test"), "total": len(present)},
+    )  # fmt: skip
+
+
+def _freeze_entries(version: Version, sides: dict[int, str]) -> str:
+    """Copy the texts and return their hash: sha256 over the sorted sha256 of each row's canonical JSON."""
+    digests: list[str] = []
+    position = 0
+    examples = version.dataset.examples.filter(state=Example.State.APPROVED)
+    stream: Iterator[Example] = examples.order_by("id").iterator(chunk_size=CHUNK)
+    while chunk := list(islice(stream, CHUNK)):
+        frozen = [
+            _entry(version, example, sides[example.pk], position + at)
+            for at, example in enumerate(chunk, start=1)
+            if example.pk in sides
+        ]
+        VersionExample.objects.bulk_create(frozen)
+        digests += [row_digest(entry.values, entry.split) for entry in frozen]
+        position += len(chunk)
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def _entry(version: Version, example: Example, split: str, position: int) -> VersionExample:
+    values = {name: getattr(example, name) for name in FROZEN}
+    return VersionExample(
+        version=version, example=example, split=split, position=position,
+        revision_number=example.revision_number, values=values,
+    )  # fmt: skip
+
+
+def row_digest(values: Mapping[str, Any], split: str) -> str:
+    """sha256 (hex) of canonical JSON: {**values, "split": split}, keys sorted, no spaces, UTF-8."""
+    canonical = json.dumps({**values, "split": split}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _refuse_repetition(version: Version) -> None:
+    last = Version.objects.filter(dataset=version.dataset, number=version.number - 1).first()
+    if last and last.data_hash == version.data_hash:
+        raise Refused(
+            f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
+        )
+
+
+def discard_empty(dataset: Dataset, *, by: User) -> None:
+    """Remove a dataset that holds nothing yet, with the records of imports that stored nothing. Raises Refused."""
+    with transaction.atomic():
+        Dataset.objects.select_for_update().get(pk=dataset.pk)
+        if dataset.examples.exists() or dataset.versions.exists():
+            raise Refused(f"{dataset} holds examples; only an empty dataset can be discarded.")
+        names = [batch.file.name for batch in dataset.imports.all() if batch.file.name]
+        _note(dataset, by, "discard_empty")
+        dataset.delete()
+        transaction.on_commit(partial(_delete_files, names))
+
+
+def _delete_files(names: Sequence[str]) -> None:
+    for name in names:
+        default_storage.delete(name)

@@ -1,0 +1,48 @@
+"""Freeze a dataset's approved examples: manage.py freeze_version --project SLUG --dataset NAME."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from evalhub.accounts.commands import ProjectCommand
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.datasets import actions
+from evalhub.datasets.management.base import dataset_named
+
+
+class Command(ProjectCommand):
+    right = Right.CURATE
+    help = (
+        "Freeze the approved examples as a numbered version with a hash. A row's own split is honoured; the others are "
+        "split by source document. Refused if one text would stand on two sides, or if nothing has changed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--dataset", required=True, metavar="NAME", help="name or short name of the dataset")
+        parser.add_argument("--note", default="", help="what is new in this version")
+        parser.add_argument("--seed", type=int, default=7, help="seed of the split (default: %(default)s)")
+        parser.add_argument("--shares", default="0.8,0.1,0.1", metavar="TRAIN,VALIDATION,TEST",
+                            help="shares of the split, adding up to 1 (default: %(default)s)")  # fmt: skip
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        dataset = dataset_named(project, options["dataset"])
+        if dataset is None:
+            raise CommandError(f"The project {project.slug} has no dataset “{options['dataset']}”.")
+        shares = _shares(options["shares"])
+        self.say(f"Splitting and freezing the approved examples of {dataset}.")
+        version = actions.freeze_version(dataset, by=by, note=options["note"], shares=shares, seed=options["seed"])
+        counts = ", ".join(f"{version.counts[side]:,} {side}" for side in ("train", "validation", "test"))
+        self.lines = [f"{version}: {counts}. Hash {version.data_hash[:12]}."]
+        facts = {"dataset": dataset.slug, "version": version.number}
+        return {**facts, "counts": version.counts, "data_hash": version.data_hash}, True
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    try:
+        train, validation, test = (float(part) for part in text.replace("/", ",").split(","))
+    except ValueError as error:
+        raise CommandError("--shares wants three numbers, such as 0.8,0.1,0.1.") from error
+    return train, validation, test

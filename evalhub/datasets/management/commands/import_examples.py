@@ -1,0 +1,100 @@
+"""Bring a file of examples into a dataset: manage.py import_examples FILE --project SLUG --dataset NAME."""
+
+from argparse import ArgumentParser
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+
+from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.datasets import actions
+from evalhub.datasets.importing import FIELDS
+from evalhub.datasets.management.base import dataset_named
+from evalhub.datasets.models import Dataset, ImportBatch
+from evalhub.errors import Refused
+
+SHOWN = 20  # problems; --json has them all
+
+
+class Command(ProjectCommand):
+    right = Right.CURATE
+    help = (
+        "Import examples from JSON, JSONL, CSV, TSV (each also gzipped), XLSX or Parquet. The dataset is created if it "
+        "is not there. The same file twice changes nothing. Exit status 0: the rows were stored, or are there already."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", type=Path, help="the file to read")
+        super().add_arguments(parser)
+        parser.add_argument("--dataset", required=True, metavar="NAME", help="name or short name of the dataset")
+        parser.add_argument("--policy", choices=ImportBatch.Policy.values, default="set-aside",
+                            help="what becomes of good rows if others are bad (default: %(default)s)")  # fmt: skip
+        parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN",
+                            help=f"take FIELD from COLUMN; fields: {', '.join(FIELDS)}")  # fmt: skip
+        parser.add_argument("--description", default="", help="for a new dataset: one line about it")
+        parser.add_argument("--credit", default="", help="for a new dataset: source and licence")
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        mapping = dict(_pair(item) for item in options["map"])
+        dataset = dataset_named(project, options["dataset"])
+        if dataset is None:
+            batch = self._into_new(project, by, mapping, options)
+        else:
+            batch = self._into(dataset, by, mapping, options)
+        answer, self.lines = told(batch), lines(batch)
+        if batch.state == ImportBatch.State.FAILED:
+            self.tell(answer, as_json=options["json"])
+            raise CommandError(batch.message)
+        return answer, True
+
+    def _into(self, dataset: Dataset, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
+        path = options["file"]
+        bar = Bar(f"Importing {path.name}")
+        try:
+            return actions.import_file(
+                dataset, path=path, file_name=path.name, by=user, policy=options["policy"], mapping=mapping,
+                progress=bar,
+            )  # fmt: skip
+        finally:
+            bar.close()
+
+    def _into_new(self, project: Project, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
+        """As _into, but an import that stores nothing, for whatever reason, leaves no empty dataset behind."""
+        dataset = actions.create_dataset(
+            project, name=options["dataset"], by=user, description=options["description"], credit=options["credit"]
+        )
+        try:
+            batch = self._into(dataset, user, mapping, options)
+        except BaseException:
+            with suppress(Refused, DatabaseError, OSError):  # what stopped the import is what to tell
+                actions.discard_empty(dataset, by=user)
+            raise
+        if batch.state == ImportBatch.State.FAILED:
+            actions.discard_empty(dataset, by=user)
+        return batch
+
+
+def told(batch: ImportBatch) -> dict[str, Any]:
+    """An import as a script wants it."""
+    problems = [{name: item[name] for name in ("line", "field", "reason")} for item in batch.problems]
+    counts = {"imported": batch.imported, "set_aside": batch.set_aside, "unchanged": batch.unchanged}
+    return {"dataset": batch.dataset.slug, **counts, "problems": problems}
+
+
+def lines(batch: ImportBatch) -> list[str]:
+    """An import as people read it."""
+    said = [f"{batch.message} Set aside: {batch.set_aside:,}. Unchanged: {batch.unchanged:,}."]
+    said += [f"  line {item['line']}: {item['reason']}" for item in batch.problems[:SHOWN]]
+    more = len(batch.problems) - SHOWN
+    return [*said, f"  and {more:,} more"] if more > 0 else said
+
+
+def _pair(text: str) -> tuple[str, str]:
+    field, sign, column = text.partition("=")
+    if not sign:
+        raise CommandError(f"--map wants FIELD=COLUMN; “{text}” has no equals sign.")
+    return field.strip(), column.strip()

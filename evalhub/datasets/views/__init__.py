@@ -1,0 +1,1 @@
+"""Pages of the datasets room, by what a person does there."""

@@ -1,0 +1,183 @@
+"""Importing a file: upload, look at it, store it, see what was set aside."""
+
+import csv
+import io
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from evalhub.accounts.models import Project
+from evalhub.accounts.permissions import Right, may
+from evalhub.datasets import actions, incoming
+from evalhub.datasets.export import harmless_cell
+from evalhub.datasets.forms import LABELS, ImportForm, UploadForm
+from evalhub.datasets.importing import Preview, Unreadable, preview, survey
+from evalhub.datasets.models import Dataset, ImportBatch
+from evalhub.datasets.selection import title_of
+from evalhub.datasets.views.common import back_with, dataset_for, person
+from evalhub.errors import Refused
+
+COUNTED_BYTES = 20 * 2**20  # larger files are counted while they are stored, not in the preview
+SHOWN_PROBLEMS = 100
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def upload(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Take a file in and go on to its preview; nothing is stored in the dataset yet."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    if request.method != "POST":
+        return _upload_page(request, project, dataset, UploadForm())
+    form = UploadForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _upload_page(request, project, dataset, form, status=400)
+    try:
+        token = incoming.keep(form.cleaned_data["file"], dataset=dataset, by=person(request))
+    except Refused as refusal:
+        form.add_error("file", refusal.message)
+        return _upload_page(request, project, dataset, form, status=409)
+    return redirect(f"{reverse('datasets:preview', args=[project.slug, dataset.slug])}?file={token}")
+
+
+def _upload_page(
+    request: HttpRequest, project: Project, dataset: Dataset, form: UploadForm, *, status: int = 200
+) -> HttpResponse:
+    imports = dataset.imports.select_related("created_by").defer("problems")[:10]
+    context = {"project": project, "dataset": dataset, "here": "data", "form": form, "imports": imports}
+    return render(request, "datasets/import.html", context, status=status)
+
+
+@login_required
+@require_safe
+def look(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """The preview: format, columns, first rows, problems; with ?map-field=column as the person maps them."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    token = request.GET.get("file", "")
+    try:
+        return _preview_page(request, project, dataset, token)
+    except Refused as refusal:
+        return back_with(request, refusal, reverse("datasets:import", args=[project.slug, dataset.slug]))
+
+
+def _preview_page(request: HttpRequest, project: Project, dataset: Dataset, token: str) -> HttpResponse:
+    context: dict[str, Any] = {"project": project, "dataset": dataset, "here": "data", "token": token}
+    with incoming.kept_file(token, dataset=dataset, by=person(request)) as (path, name):
+        context["file_name"] = name
+        try:
+            found = preview(path, name=name)
+            given = {"policy": ImportBatch.Policy.SET_ASIDE, **request.GET.dict()}
+            form = ImportForm(given, columns=found.columns)
+            mapping = form.mapping() if form.is_valid() else {}
+            found = preview(path, name=name, mapping=mapping)
+            context |= {"form": form, **_found_context(found)}
+            if path.stat().st_size <= COUNTED_BYTES:
+                context["survey"] = survey(path, name=name, mapping=mapping)
+        except Unreadable as error:
+            context["unreadable"] = str(error)
+    return render(request, "datasets/preview.html", context)
+
+
+def _found_context(found: Preview) -> dict[str, Any]:
+    used = {column: field for field, column in found.mapping.items()}
+    rows = [(row, title_of(vars(row))) for row in found.rows]
+    columns = [(name, LABELS.get(used.get(name, ""), "")) for name in found.columns]
+    return {"found": found, "columns": columns, "rows": rows}
+
+
+@login_required
+@require_POST
+def store(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Import the file that was looked at."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    token = request.POST.get("file", "")
+    try:
+        batch = _stored(request, dataset, token)
+        incoming.discard(token, dataset=dataset, by=person(request))
+    except Refused as refusal:
+        return back_with(request, refusal, reverse("datasets:import", args=[project.slug, dataset.slug]))
+    return redirect("datasets:batch", project.slug, dataset.slug, batch.pk)
+
+
+def _stored(request: HttpRequest, dataset: Dataset, token: str) -> ImportBatch:
+    with incoming.kept_file(token, dataset=dataset, by=person(request)) as (path, name):
+        try:
+            form = ImportForm(request.POST, columns=preview(path, name=name).columns)
+        except Unreadable as error:
+            raise Refused(str(error)) from error
+        if not form.is_valid():
+            raise Refused("A chosen column is not in the file. Look at the file again; nothing was stored.")
+        policy = form.cleaned_data["policy"] or ImportBatch.Policy.SET_ASIDE
+        return actions.import_file(
+            dataset, path=path, file_name=name, by=person(request), policy=policy, mapping=form.mapping()
+        )
+
+
+@login_required
+@require_POST
+def forget(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Cancel before anything was stored."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    address = reverse("datasets:detail", args=[project.slug, dataset.slug])
+    try:
+        incoming.discard(request.POST.get("file", ""), dataset=dataset, by=person(request))
+    except Refused as refusal:
+        return back_with(request, refusal, address)
+    messages.info(request, "The upload was dropped. Nothing was stored.")
+    return redirect(address)
+
+
+@login_required
+@require_safe
+def batch(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """What an import did."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    found = get_object_or_404(ImportBatch.objects.select_related("created_by"), dataset=dataset, pk=pk)
+    context = {
+        "project": project, "dataset": dataset, "here": "data", "batch": found,
+        "problems": found.problems[:SHOWN_PROBLEMS], "may_curate": may(person(request), project, Right.CURATE),
+    }  # fmt: skip
+    return render(request, "datasets/batch.html", context)
+
+
+@login_required
+@require_safe
+def batch_report(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, ending: str) -> HttpResponse:
+    """The rows that were set aside, as CSV for people (no cell is a formula) or JSONL for programs."""
+    _, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    found = get_object_or_404(ImportBatch, dataset=dataset, pk=pk)
+    write = _csv_report if ending == "csv" else _jsonl_report
+    response = HttpResponse(write(found), content_type="text/csv" if ending == "csv" else "application/x-ndjson")
+    response["Content-Disposition"] = f'attachment; filename="import-{found.pk}-problems.{ending}"'
+    return response
+
+
+def _csv_report(found: ImportBatch) -> str:
+    text = io.StringIO()
+    table = csv.writer(text)
+    table.writerow(["line", "field", "reason", "row"])
+    for item in found.problems:
+        table.writerow([harmless_cell(item[name]) for name in ("line", "field", "reason", "raw")])
+    return "\ufeff" + text.getvalue()
+
+
+def _jsonl_report(found: ImportBatch) -> str:
+    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in found.problems)
+
+
+@login_required
+@require_safe
+def batch_file(
+    request: HttpRequest, project_slug: str, dataset_slug: str, pk: int
+) -> FileResponse | StreamingHttpResponse:
+    """The file as it was uploaded."""
+    _, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    found = get_object_or_404(ImportBatch, dataset=dataset, pk=pk)
+    if not found.file.name or not found.file.storage.exists(found.file.name):
+        raise Http404("The file of this import is no longer kept.")
+    return FileResponse(found.file.open("rb"), as_attachment=True, filename=found.file_name)

@@ -1,0 +1,143 @@
+"""One example: its texts and what changed, where it comes from, and the decision about it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from evalhub.accounts.models import Project
+from evalhub.accounts.permissions import Right, may
+from evalhub.datasets import actions
+from evalhub.datasets.difference import pieces
+from evalhub.datasets.forms import ExampleForm
+from evalhub.datasets.models import Dataset, Example, Revision
+from evalhub.datasets.selection import same_prompt, title_of
+from evalhub.datasets.views.common import back_with, dataset_for, person
+from evalhub.errors import Refused
+
+QUEUE = 12
+
+
+def _example(dataset: Dataset, pk: int) -> Example:
+    return get_object_or_404(Example.objects.select_related("batch__created_by"), dataset=dataset, pk=pk)
+
+
+@login_required
+@require_safe
+def example(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    found = _example(dataset, pk)
+    return _page(request, project, found, _form_of(found))
+
+
+def _form_of(found: Example) -> ExampleForm:
+    names = ("instruction", "input", "output", "system", "category", "source", "wanted_split")
+    return ExampleForm(initial={name: getattr(found, name) for name in names} | {"revision": found.revision_number})
+
+
+def _page(request: HttpRequest, project: Project, found: Example, form: ExampleForm, status: int = 200) -> HttpResponse:
+    revisions = list(found.revisions.select_related("author").order_by("-number"))
+    context = {
+        "project": project, "dataset": found.dataset, "here": "data", "example": found, "form": form,
+        "title": title_of(vars(found)), "revisions": revisions, "rivals": list(same_prompt(found)[:3]),
+        "entries": found.version_entries.select_related("version").order_by("-version__number")[:5],
+        "editing": "edit" in request.GET or status != 200,
+        "may_curate": may(person(request), project, Right.CURATE),
+        **_change(found, revisions), **_queue(found),
+    }  # fmt: skip
+    return render(request, "datasets/example.html", context, status=status)
+
+
+def _change(found: Example, revisions: list[Revision]) -> dict[str, Any]:
+    """The output as a change: of the revision before, or of the approved example that a proposal would replace."""
+    before, of = "", ""
+    if len(revisions) > 1:
+        before, of = revisions[1].values["output"], f"revision {revisions[1].number}"
+    elif found.state == Example.State.PROPOSED and (rival := same_prompt(found).first()):
+        before, of = rival.output, str(rival)
+    return {"before": before, "before_of": of, "pieces": pieces(before, found.output) if of else []}
+
+
+def _queue(found: Example) -> dict[str, Any]:
+    """Proposals around this one, in order, with the ones before and after."""
+    waiting = found.dataset.examples.filter(state=Example.State.PROPOSED).order_by("id")
+    after, before = waiting.filter(pk__gt=found.pk), waiting.filter(pk__lt=found.pk).order_by("-id")
+    near = [*reversed(before[:3]), *([found] if found.state == Example.State.PROPOSED else []), *after[:QUEUE]]
+    return {
+        "queue": [(item, title_of(vars(item))) for item in near], "waiting": waiting.count(),
+        "next": after.first(), "previous": before.first(),
+    }  # fmt: skip
+
+
+@login_required
+@require_POST
+def edit(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    found = _example(dataset, pk)
+    form = ExampleForm(request.POST)
+    if not form.is_valid():
+        return _page(request, project, found, form, status=400)
+    try:
+        changed = actions.edit_example(
+            found, by=person(request), values=form.values(), reason=form.cleaned_data["reason"],
+            expected_revision=form.cleaned_data["revision"],
+        )  # fmt: skip
+    except Refused as refusal:
+        form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
+        return _page(request, project, found, form, status=409)
+    new = changed.revision_number != found.revision_number
+    messages.success(request, f"Kept as revision {changed.revision_number}." if new else "Nothing was different.")
+    return redirect("datasets:example", project.slug, dataset.slug, pk)
+
+
+@login_required
+@require_POST
+def decide(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """Approve or reject, then on to the next proposal."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    found = _example(dataset, pk)
+    address = reverse("datasets:example", args=[project.slug, dataset.slug, pk])
+    following = _queue(found)["next"]
+    try:
+        said = _decided(request, found)
+    except Refused as refusal:
+        return back_with(request, refusal, address)
+    messages.success(request, said)
+    if following and found.state == Example.State.PROPOSED:
+        return redirect("datasets:example", project.slug, dataset.slug, following.pk)
+    return redirect(address)
+
+
+def _decided(request: HttpRequest, found: Example) -> str:
+    """Do what the button says and return the sentence for the next page."""
+    decision, reason = request.POST.get("decision"), request.POST.get("reason", "")[:255]
+    if decision == "approve":
+        actions.approve(found, by=person(request))
+        return f"{found} is approved."
+    if decision == "replace":
+        former = actions.approve_instead(found, by=person(request))
+        return f"{found} is approved; {len(former)} with the same task rejected."
+    if decision == "reject":
+        actions.reject(found, by=person(request), reason=reason)
+        return f"{found} is rejected."
+    raise Refused("Approve or reject: the form said neither. Nothing was changed.")
+
+
+@login_required
+@require_POST
+def decide_many(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Approve or reject what is ticked in the table; what is in that state already stays."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    wanted = [int(pk) for pk in request.POST.getlist("example") if pk.isdecimal() and len(pk) < 19]
+    query = request.POST.get("query", "")
+    address = f"{reverse('datasets:detail', args=[project.slug, dataset.slug])}?{query}".rstrip("?")
+    approving = request.POST.get("decision") == "approve"
+    if not wanted:
+        return back_with(request, Refused("Nothing was ticked, so nothing was changed."), address)
+    changed = actions.decide_many(dataset, pks=wanted, approving=approving, by=person(request))
+    messages.success(request, f"{changed:,} of {len(wanted):,} {'approved' if approving else 'rejected'}.")
+    return redirect(address)

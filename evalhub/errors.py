@@ -1,0 +1,47 @@
+"""The one exception that carries a sentence for a person, and the one failure that becomes one: a full disk."""
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+
+FULL = "There is no space left where evalhub keeps its data, so this was not done. Free some space and do it again."
+POSTGRESQL_DISK_FULL = "53100"
+
+
+class Refused(Exception):
+    """An action declined to act, and nothing was changed.
+
+    The message is one sentence that a person can act on; pages show it, the API returns it
+    with status 409, commands print it and exit with status 1. Bugs keep their traceback.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+def as_refusal(error: BaseException) -> Refused | None:
+    """What a person is told of this error: a Refused as it is, a full disk or quota in a sentence, else None (a bug).
+
+    A disk may be full for a file (ENOSPC, EDQUOT), for SQLite (SQLITE_FULL) or for PostgreSQL (53100).
+    """
+    if isinstance(error, Refused):
+        return error
+    return Refused(FULL) if any(tells_full_disk(cause) for cause in causes(error)) else None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised from: Django wraps a database's own errors."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def tells_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(error, "sqlstate", None) == POSTGRESQL_DISK_FULL

@@ -1,0 +1,103 @@
+"""manage.py report STUDY --project SLUG [--json] [--out DIR]: the whole report, the same bytes each time."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.errors import Refused
+from evalhub.reports import words
+from evalhub.reports.aggregates import build_report
+from evalhub.reports.charts import CHARTS, drawable
+from evalhub.reports.figures import picture
+from evalhub.reports.reading import for_reader, is_open_to
+from evalhub.reports.report import Difference, MetricScore, StudyReport, as_json
+from evalhub.studies import export
+from evalhub.studies.management.base import study_named
+from evalhub.studies.models import Study
+
+
+class Command(ProjectCommand):
+    right = Right.READ_REPORTS
+    help = "Print the report of a study; --out writes its ratings, its numbers and its figures into a folder."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("study", help="Name or slug.")
+        parser.add_argument("--out", type=Path, metavar="DIR", help="Folder for ratings.csv, report.json and figures.")
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        study = study_named(project, options["study"])
+        if not is_open_to(by, study):
+            raise Refused("This study is still under way; its numbers are shown when it has closed.")
+        self.say(f"Working out the report of {study.name}.")
+        report = for_reader(build_report(study), by, study)
+        if options["out"]:
+            self.write(study, report, options["out"])
+        self.lines = lines(report)
+        return as_json(report), True
+
+    def write(self, study: Study, report: StudyReport, folder: Path) -> None:
+        """ratings.csv, report.json and an SVG of each figure, each written whole or not at all."""
+        names = drawable(report)
+        bar = Bar(f"Writing {folder}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            whole(folder / "ratings.csv", (line.encode() for line in export.as_csv(study)))
+            whole(folder / "report.json", [json.dumps(as_json(report), ensure_ascii=False, indent=1).encode(), b"\n"])
+            for done, name in enumerate(names, 1):
+                whole(folder / f"{name}.svg", [picture(CHARTS[name](report))])
+                bar(done, len(names))
+        except OSError as error:
+            raise CommandError(f"{folder} cannot be written: {error.strerror}.") from error
+        finally:
+            bar.close()
+
+
+def whole(path: Path, parts: Iterable[bytes]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.writelines(parts)
+    part.replace(path)
+
+
+def lines(report: StudyReport) -> list[str]:
+    """The report as text for people."""
+    digits = words.figure_digits(report)
+    told = [report.facts.name, "Preliminary: the study is not closed." if report.preliminary else "", ""]
+    told += [words.lede(report), *(str(sentence) for sentence in words.evidence(report)), "", "Means"]
+    told += [
+        f"  {words.criterion_name(report, s.criterion):<24} {report.arm(s.arm).name:<28} "
+        f"{words.points(s.mean.point, digits):>8}  {words.interval(s.mean, digits)}  "
+        f"(n = {s.mean.n_items} items, {s.mean.n_raters} raters, {s.mean.n_ratings} ratings)"
+        for s in report.scores
+    ]
+    told += ["", "Differences"] + [_difference(report, d, digits) for d in report.differences]
+    told += ["", "Agreement"] + [f"  {sentence}" for sentence in words.agreement_words(report)]
+    return told + _metrics(report)
+
+
+def _difference(report: StudyReport, d: Difference, digits: int) -> str:
+    pair = f"{report.arm(d.a).name} − {report.arm(d.b).name}"
+    said = d.verdict or "exploratory"
+    return (
+        f"  {words.criterion_name(report, d.criterion):<24} {pair:<40} "
+        f"{words.signed_points(d.difference.point, digits):>8}  "
+        f"{words.interval(d.difference, digits, signed=True)}  {words.p_value(d.p_holm)}  {said}"
+    )
+
+
+def _metrics(report: StudyReport) -> list[str]:
+    return ["", "Metrics", *(_metric(report, metric) for metric in report.metrics)] if report.metrics else []
+
+
+def _metric(report: StudyReport, metric: MetricScore) -> str:
+    name = report.arm(metric.arm).name
+    value, span = words.points(metric.mean.point, 3), words.interval(metric.mean, 3)
+    return f"  {metric.name:<24} {name:<28} {value:>8}  {span}  (n = {metric.mean.n_items} items)"

@@ -1,0 +1,1 @@
+"""What the numbers mean: pure functions over numpy arrays, frozen dataclasses out. No Django in here."""

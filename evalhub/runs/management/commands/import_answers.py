@@ -1,0 +1,33 @@
+"""manage.py import_answers FILE --project SLUG --name NAME: bring in answers made elsewhere as an arm."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from evalhub.accounts.commands import ProjectCommand, readable
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.runs import actions
+from evalhub.runs.management import base
+
+
+class Command(ProjectCommand):
+    right = Right.RUN
+    help = "Store answers made elsewhere (AlpacaEval's model_outputs.json, JSONL or CSV) as the answers of a model."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--name", required=True, help="What to call the model that made them.")
+        base.add_version_arguments(parser)
+        base.add_split_argument(parser)
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        path = readable(options["file"])
+        version = base.version_named(project, options["dataset"], options["number"])
+        self.say(f"Matching the answers in {path.name} with the {options['split']} examples of {version}.")
+        made, left = actions.import_answers(
+            version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"]
+        )
+        count = made.run.done
+        return {"run": made.run_id, "model": made.model.name, "answers": count, "left_out": left}, True

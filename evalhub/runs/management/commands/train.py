@@ -1,0 +1,32 @@
+"""manage.py train --project SLUG --model NAME: train a LoRA adapter on a frozen version."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from evalhub.accounts.models import Project, User
+from evalhub.runs import actions
+from evalhub.runs.management import base
+from evalhub.runs.models import Run
+
+
+class Command(base.RunCommand):
+    help = "Train a LoRA adapter on the train split of a frozen version."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        base.add_version_arguments(parser)
+        parser.add_argument("--model", required=True, metavar="NAME", help="The base model's name in the registry.")
+        parser.add_argument("--preset", default="recommended")
+        base.add_set_argument(parser, "epochs=1 or targets=q_proj,v_proj")
+
+    def request(self, project: Project, by: User, options: dict[str, Any], *, send: bool) -> Run:
+        return actions.request_training(
+            project,
+            base=base.model_named(project, options["model"]),
+            version=base.version_named(project, options["dataset"], options["number"]),
+            by=by,
+            preset=options["preset"],
+            settings=base.chosen_values(options["chosen"]),
+            name=options["name"],
+            send=send,
+        )

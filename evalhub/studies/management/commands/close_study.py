@@ -1,0 +1,36 @@
+"""manage.py close_study NAME --project SLUG: end the rating; --reveal also shows which arm wrote what."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from evalhub.accounts.commands import ProjectCommand
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.studies import actions
+from evalhub.studies.management.base import study_named
+from evalhub.studies.progress import study_progress
+
+
+class Command(ProjectCommand):
+    right = Right.DESIGN
+    help = "Close a study: no rating is accepted any more, and its report is final."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("study", help="Name or slug.")
+        parser.add_argument("--reveal", action="store_true", help="Also reveal the arms; this is logged.")
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        study = study_named(project, options["study"])
+        self.say(f"Closing {study.name}.")
+        study = actions.close_study(study, by=by)
+        if options["reveal"]:
+            actions.reveal(study, by=by)
+        progress = study_progress(study)
+        return {
+            "study": study.slug,
+            "state": study.state,
+            "ratings": progress.done,
+            "wanted": progress.wanted,
+            "revealed": study.revealed_at is not None,
+        }, True

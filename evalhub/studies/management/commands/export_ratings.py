@@ -1,0 +1,54 @@
+"""manage.py export_ratings NAME --project SLUG --out FILE: the long table of a study, one row per value."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right, may
+from evalhub.errors import Refused
+from evalhub.studies import export
+from evalhub.studies.management.base import study_named
+from evalhub.studies.models import RatingScore, Study
+
+
+class Command(ProjectCommand):
+    right = Right.READ_REPORTS
+    help = "Write all ratings of a study as a long table that import_ratings reads back to the same values."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("study", help="Name or slug.")
+        parser.add_argument("--format", choices=["csv", "jsonl"], default="csv")
+        parser.add_argument("--out", type=Path, required=True, metavar="FILE")
+        parser.add_argument("--no-texts", action="store_true", help="Leave tasks and answers out.")
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        study = study_named(project, options["study"])
+        if study.state != Study.State.CLOSED and not may(by, project, Right.DESIGN):
+            raise Refused("This study is still under way; its ratings can be exported when it has closed.")
+        write = export.as_csv if options["format"] == "csv" else export.as_jsonl
+        values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
+        out: Path = options["out"]
+        part = out.with_name(f"{out.name}.part")
+        try:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(counted(write(study, texts=not options["no_texts"]), values, f"Writing {out.name}"))
+            part.replace(out)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
+        return {"study": study.slug, "values": values, "file": str(out)}, True
+
+
+def counted(lines: Iterator[str], total: int, title: str) -> Iterator[str]:
+    """The same lines, with a bar that counts values: a line each, but for the head."""
+    bar = Bar(title)
+    for done, line in enumerate(lines):
+        yield line
+        bar(min(done, total), total)
+    bar.close()

@@ -1,0 +1,61 @@
+"""manage.py import_ratings FILE --project SLUG --study NAME: a study of ratings that were given elsewhere."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from evalhub.accounts.commands import ProjectCommand, readable
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.runs.management.base import chosen_values
+from evalhub.studies import actions
+from evalhub.studies.intake import ImportRefused
+from evalhub.studies.models import RatingScore
+
+
+class Command(ProjectCommand):
+    right = Right.DESIGN
+    help = (
+        "Import a long table of ratings (CSV or JSONL: item, arm, rater, criterion, value; optional answer, "
+        "instruction, input, category, position, seconds, comment) as a closed study. All rows or none."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--study", required=True, help="The new study's name.")
+        parser.add_argument("--scale", default="1-10", metavar="LOW-HIGH", help="Lowest and highest point (1-10).")
+        parser.add_argument("--baseline", default="", metavar="ARM", help="The arm to compare with; else the first.")
+        parser.add_argument("--primary", default="overall", metavar="KEY", help="The criterion that decides.")
+        parser.add_argument("--margin", type=float, default=0.5)
+        parser.add_argument("--description", default="")
+        parser.add_argument("--credit", default="", help="Source and licence, shown with the report.")
+        parser.add_argument(
+            "--column", dest="columns", action="append", default=[], metavar="OURS=THEIRS", help="A column's name."
+        )
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        path = readable(options["file"])
+        self.say(f"Reading {path.name} and storing its ratings, all or none.")
+        try:
+            study = actions.import_ratings(
+                project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
+                description=options["description"], credit=options["credit"], baseline=options["baseline"],
+                mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
+                primary_criterion=options["primary"], margin=options["margin"],
+            )  # fmt: skip
+        except ImportRefused as refusal:
+            problems = [{"line": p.line, "field": p.field, "reason": p.reason} for p in refusal.problems]
+            return {"message": refusal.message, "imported": 0, "problems": problems}, False
+        values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
+        return {"study": study.slug, "imported": values, "items": study.items.count(), "problems": []}, True
+
+
+def scale(text: str) -> tuple[int, int]:
+    """ "0-100" → (0, 100)"""
+    low, dash, high = text.partition("-")
+    if not dash or not low.strip().isdigit() or not high.strip().isdigit():
+        raise CommandError(f"“{text}” is not a scale; write it as 1-10 or 0-100.")
+    return int(low), int(high)

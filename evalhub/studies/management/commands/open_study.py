@@ -1,0 +1,96 @@
+"""manage.py open_study --project SLUG --name NAME --arm NAME=RUN …: make a study of finished runs and let raters in."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.db import transaction
+
+from evalhub.accounts.commands import ProjectCommand, text_of
+from evalhub.accounts.models import Project, Role, User
+from evalhub.accounts.permissions import Right
+from evalhub.runs.management.base import generation_named
+from evalhub.studies import actions
+from evalhub.studies.design import ArmDesign
+from evalhub.studies.identity import identity_warnings
+from evalhub.studies.models import Study
+
+
+class Command(ProjectCommand):
+    right = Right.DESIGN
+    help = "Make a study of finished generation runs and open it; or open a draft of that name."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--name", required=True, help="The study's name; raters see it.")
+        parser.add_argument("--arm", action="append", default=[], metavar="NAME=RUN", help="Two to four of them.")
+        parser.add_argument("--baseline", default="", metavar="NAME", help="The arm to compare with; else the first.")
+        parser.add_argument("--raters", default="all", metavar="USERNAME,…", help="Else all experts of the project.")
+        parser.add_argument("--overlap", type=int, default=2, help="Ratings per item (default 2).")
+        parser.add_argument("--items", type=int, help="A stratified sample of so many; else all.")
+        parser.add_argument("--margin", type=float, default=0.5, help="Points within which an arm is not worse.")
+        parser.add_argument("--primary", default="overall", metavar="KEY", help="The criterion that decides.")
+        parser.add_argument("--guidelines", type=Path, metavar="FILE", help="Text that raters can open with g.")
+        parser.add_argument("--preference", action="store_true", help="Also ask which answer is better overall.")
+        parser.add_argument("--seed", type=int, default=7)
+        parser.add_argument("--accept-warnings", action="store_true", help="Open although answers name their model.")
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        known = project.studies.filter(name=options["name"]).first()
+        if known is not None and options["arm"]:
+            raise CommandError(f"There is a study “{known.name}” already; leave --arm out to open it.")
+        self.say("Laying out the items and looking for texts that give their model away.")
+        with transaction.atomic():  # a study that cannot be opened is not made either
+            study = known or self.make(project, by, options)
+            found = identity_warnings(study)
+            actions.open_study(study, by=by, accept_warnings=options["accept_warnings"])
+        return told(study) | {"warnings": [w.where for w in found]}, True
+
+    def make(self, project: Project, by: User, options: dict[str, Any]) -> Study:
+        return actions.create_study(
+            project,
+            name=options["name"],
+            by=by,
+            arms=[arm(project, text, options["baseline"]) for text in options["arm"]],
+            raters=raters_named(project, options["raters"]),
+            overlap=options["overlap"],
+            items=options["items"],
+            margin=options["margin"],
+            primary_criterion=options["primary"],
+            guidelines=text_of(options["guidelines"]) if options["guidelines"] else "",
+            ask_preference=options["preference"],
+            seed=options["seed"],
+        )
+
+
+def told(study: Study) -> dict[str, Any]:
+    return {
+        "study": study.slug,
+        "name": study.name,
+        "state": study.state,
+        "items": study.items.count(),
+        "arms": list(study.arms.values_list("name", flat=True)),
+        "raters": study.raters.count(),
+        "overlap": study.overlap,
+    }
+
+
+def arm(project: Project, text: str, baseline: str) -> ArmDesign:
+    """ "Tuned=12" → the arm Tuned with the answers of run 12."""
+    name, equals, run = text.rpartition("=")
+    if not equals or not run.isdigit():
+        raise CommandError(f"“{text}” is not NAME=RUN with the number of a generation run.")
+    return ArmDesign(name.strip(), generation_named(project, int(run)), baseline=name.strip() == baseline)
+
+
+def raters_named(project: Project, names: str) -> list[User]:
+    experts = User.objects.filter(memberships__project=project, memberships__role=Role.EXPERT).order_by("pk")
+    if names == "all":
+        return list(experts)
+    wanted = [n.strip() for n in names.split(",") if n.strip()]
+    found = {user.username: user for user in User.objects.filter(username__in=wanted)}
+    unknown = [name for name in wanted if name not in found]
+    if unknown:
+        raise CommandError(f"There is no user “{unknown[0]}”.")
+    return [found[name] for name in wanted]
