@@ -1,0 +1,88 @@
+"""import_examples and freeze_version: for scripts one JSON object and an exit status, for people a sentence."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from evalhub.datasets.models import Dataset, ImportBatch, Version
+from tests.datasets.conftest import row
+
+INTO = {"project": "content-copy", "dataset": "Content copy", "json": True}
+
+
+def run(capsys, command: str, *arguments: object, **options: object) -> dict:
+    call_command(command, *map(str, arguments), **options)
+    return json.loads(capsys.readouterr().out)
+
+
+def test_it_imports_into_a_dataset_that_it_makes_and_freezes_it(capsys, admin, file):
+    path = file(*map(row, range(10)), row(10, output=None))
+    found = run(capsys, "import_examples", path, **INTO, credit="CC0")
+    problem = {"line": 11, "field": "output", "reason": "The output is empty."}
+    assert found == {
+        "dataset": "content-copy", "imported": 10, "set_aside": 1, "unchanged": 0, "problems": [problem],
+    }  # fmt: skip
+    assert Dataset.objects.get().credit == "CC0"
+    assert run(capsys, "import_examples", path, **INTO)["unchanged"] == 10
+    frozen = run(capsys, "freeze_version", **INTO, note="first")
+    assert frozen["version"] == 1
+    assert frozen["counts"]["total"] == 10
+    assert frozen["data_hash"] == Version.objects.get().data_hash
+    assert Version.objects.get().frozen_by == admin
+    with pytest.raises(CommandError, match="already holds exactly these"):
+        call_command("freeze_version", **INTO)
+
+
+def test_it_exits_with_an_error_and_stores_nothing_where_all_or_nothing_was_asked(capsys, admin, file):
+    with pytest.raises(CommandError, match="nothing was stored"):
+        call_command("import_examples", str(file(row(1), "{")), **INTO, policy="all-or-nothing")
+    told = json.loads(capsys.readouterr().out)
+    assert (told["imported"], told["problems"][0]["line"]) == (0, 2)
+    assert not Dataset.objects.exists()
+    assert not ImportBatch.objects.exists()
+
+
+@pytest.mark.parametrize("content", ["", "question,answer\na,b\n", '[{"instruction": "a"'])
+def test_it_leaves_no_empty_dataset_behind_a_file_that_cannot_be_read(capsys, admin, tmp_path, content):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(CommandError, match=r"^(?!.*\n).*\.$"):
+        call_command("import_examples", str(path), **INTO)
+    assert capsys.readouterr().out == ""
+    assert not Dataset.objects.exists()
+
+
+def test_it_maps_columns(capsys, admin, tmp_path):
+    path = tmp_path / "faq.csv"
+    path.write_text("question,answer\nWhy?,Because.\n")
+    found = run(capsys, "import_examples", path, **INTO, map=["instruction=question", "output=answer"])
+    assert found["imported"] == 1
+    with pytest.raises(CommandError, match="no equals sign"):
+        call_command("import_examples", str(path), **INTO, map=["instruction"])
+
+
+def test_it_talks_to_people_in_sentences(capsys, admin, file):
+    call_command("import_examples", str(file(row(1), "{")), project="content-copy", dataset="Content copy")
+    assert "1 of 2 rows were stored." in capsys.readouterr().out
+    call_command("freeze_version", project="content-copy", dataset="content-copy")
+    assert capsys.readouterr().out.startswith("Content copy v1: 1 train, 0 validation, 0 test. Hash ")
+
+
+def test_it_acts_only_for_people_with_the_right(admin, pm, outsider, file):
+    for name, sentence in (("mara", "right to curate"), ("rex", "right to curate"), ("nobody", "no user “nobody”")):
+        with pytest.raises(CommandError, match=sentence):
+            call_command("import_examples", str(file(row(1))), **INTO, username=name)
+    assert not Dataset.objects.exists()
+
+
+def test_it_names_what_is_missing(admin, file):
+    with pytest.raises(CommandError, match=r"There is no project “nowhere”\. There are: content-copy"):
+        call_command("import_examples", str(file(row(1))), **{**INTO, "project": "nowhere"})
+    with pytest.raises(CommandError, match="cannot be opened: No such file"):
+        call_command("import_examples", "nowhere.jsonl", **INTO)
+    with pytest.raises(CommandError, match="has no dataset “Content copy”"):
+        call_command("freeze_version", **INTO)
+    call_command("import_examples", str(file(row(1))), **INTO)
+    with pytest.raises(CommandError, match="wants three numbers"):
+        call_command("freeze_version", **INTO, shares="most")

@@ -1,0 +1,83 @@
+"""The loop's commands of this room: the same actions, one JSON object out, status 0 only when it was done."""
+
+import errno
+import io
+import json
+import tempfile
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.urls import reverse
+
+from evalhub.errors import FULL
+from evalhub.runs.models import Model, Run
+from tests.conftest import logged_in
+
+pytestmark = pytest.mark.django_db
+
+
+def told(*arguments, **options):
+    out = io.StringIO()
+    call_command(*arguments, "--project", "content-copy", "--json", stdout=out, **options)
+    return json.loads(out.getvalue())
+
+
+def test_it_walks_from_a_registered_model_to_scores(project, version, admin, capsys):
+    assert told("register_model", "acme/small", "--name", "Small")["model"] == "Small"
+    trained = told("train", "--model", "Small", "--version", "1", "--set", "epochs=1", "--name", "Tuned")
+    assert (trained["state"], trained["model"]) == ("succeeded", "Tuned")
+    assert Run.objects.get(pk=trained["run"]).spec["epochs"] == 1
+    made = told("generate", "--model", "Tuned", "--dataset", "Website copy", "--set", "temperature=0")
+    assert made["result"]["answers"] == 3
+    scored = told("score", "--run", str(made["run"]), "--metric", "rouge1")
+    assert scored["result"]["metrics"] == {"rouge1": 0.5}
+    assert "20 of 20" in capsys.readouterr().err
+    assert Run.objects.filter(requested_by=admin).count() == 3
+
+
+def test_it_imports_answers_and_names_the_rows_that_fit_nothing(project, version, admin, tmp_path):
+    path = tmp_path / "model_outputs.json"
+    path.write_text(json.dumps([
+        {"instruction": "Write headline 5.\n\nText 5.", "output": "Five", "generator": "x"},
+        {"instruction": "Unknown", "output": "?", "generator": "x"},
+    ]))  # fmt: skip
+    answer = told("import_answers", str(path), "--name", "Editors")
+    assert answer["answers"] == 1
+    assert answer["left_out"] == ["Row 2 fits no example of this split: “Unknown”."]
+    assert Model.objects.get(name="Editors").kind == "external"
+
+
+def test_it_ends_with_the_failure_when_a_run_fails(project, version, base, admin, mode):
+    mode("refused")
+    with pytest.raises(CommandError, match="The base model is not there"):
+        told("train", "--model", base.name)
+
+
+def test_it_refuses_with_a_sentence_and_starts_nothing(project, version, base, admin):
+    with pytest.raises(CommandError, match="Rank must be between 1 and 256"):
+        told("train", "--model", base.name, "--set", "rank=0")
+    with pytest.raises(CommandError, match="There is no model “Nobody”"):
+        told("generate", "--model", "Nobody")
+    with pytest.raises(CommandError, match="Unknown training setting: learning"):
+        told("train", "--model", base.name, "--set", "learning=1")
+    assert not Run.objects.exists()
+
+
+def test_it_only_tells_the_queue_where_nobody_waits(project, version, base, admin):
+    answer = told("train", "--model", base.name, "--queue", "--no-wait")
+    assert answer["state"] == "queued"
+
+
+@pytest.mark.parametrize("door", ["runs:import", "api-runs:import-answers"])
+def test_a_full_disk_is_a_sentence_where_answers_come_in(door, project, version, admin, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    file = io.BytesIO(b"id,output\n5,Five\n")
+    file.name = "answers.csv"
+    given = {"name": "Editors", "version": version.pk, "split": "test", "file": file}
+    answer = logged_in(admin).post(reverse(door, args=["content-copy"]), given)
+    assert answer.status_code == 409
+    assert FULL in answer.content.decode()
+    assert not Run.objects.exists()

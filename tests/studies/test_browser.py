@@ -1,0 +1,360 @@
+"""The rating page in a real Chromium: keys, weight, drafts, undo, a lost connection, axe. Nothing is mocked."""
+
+import gzip
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+
+from evalhub.accounts.models import User
+from evalhub.studies import actions
+from evalhub.studies.models import Assignment, Flag, Rating, RatingScore, Study
+from tests.accounts.test_login import PASSWORD
+from tests.browser.visitor import DESK, PHONE, Visitor
+from tests.conftest import logged_in
+from tests.parts import chromium
+from tests.studies.conftest import Maker
+from tests.studies.test_pages import at
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+PATIENCE = 15_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop lives in the thread of the tests
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield started
+        started.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def come_in(browser: Browser, live_server, settings):
+    """A window in which `user` is logged in; at the end it must have met no trouble."""
+    visitors: list[Visitor] = []
+
+    def enter(user: User, viewport: dict[str, int] = DESK) -> Visitor:
+        context = browser.new_context(viewport=viewport)
+        cookie = logged_in(user).cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        visitors.append(Visitor(context.new_page(), live_server.url, user.username))
+        return visitors[-1]
+
+    yield enter
+    for visitor in visitors:
+        visitor.page.context.close()
+        assert not visitor.troubles
+
+
+def begin(visitor: Visitor, study: Study) -> Page:
+    visitor.goto(f"/p/{study.project.slug}/rate/")
+    visitor.page.get_by_role("button", name=f"Begin of {study.name}").click()
+    visitor.page.wait_for_selector("#rating")
+    return visitor.page
+
+
+def token_on(page: Page) -> str:
+    return str(page.locator("#main").get_attribute("data-token"))
+
+
+def stored(count: int) -> None:
+    """Wait until so many ratings are there."""
+    import time
+
+    for _ in range(100):
+        if Rating.objects.count() == count:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{Rating.objects.count()} ratings, not {count}")
+
+
+def test_eight_digits_and_enter_store_an_item_and_show_the_next(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    height = page.locator(".rubric").bounding_box()["height"]
+    noor.press(*"89790758")
+    expect(page.locator("[data-count]").first).to_have_text("8 of 8 scored")
+    assert page.locator(".rubric").bounding_box()["height"] == height  # nothing moves under the hand
+    noor.press("Enter")
+    expect(page.locator("#undo")).to_be_visible()
+    assert token_on(page) != first
+    values = RatingScore.objects.order_by("criterion__position", "position").values_list("value", flat=True)
+    assert list(values) == [8, 9, 7, 9, 10, 7, 5, 8]
+    assert Rating.objects.get().active_seconds is not None
+    assert page.locator("#rating :checked:not([name=shown])").count() == 0
+
+
+def test_it_is_light_to_load_and_lighter_to_go_on(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    context = page.context.browser.new_context(viewport=DESK)  # an empty cache
+    context.add_cookies(page.context.cookies())
+    cold, requests = context.new_page(), []
+
+    def note(request: Request) -> None:  # Playwright marks what it is given; a built-in method cannot be marked
+        requests.append(request)
+
+    cold.on("requestfinished", note)
+    cold.goto(page.url)
+    cold.wait_for_load_state("networkidle")
+    assert len(requests) <= 12, [r.url for r in requests]
+    assert sum(map(compressed, requests)) <= 150_000
+    before = len(requests)
+    for key in "89798758":
+        cold.keyboard.press(key)
+    cold.keyboard.press("Enter")
+    expect(cold.locator("#undo")).to_be_visible()
+    cold.wait_for_load_state("networkidle")
+    assert sum(map(compressed, requests[before:])) <= 20_000
+    context.close()
+
+
+def compressed(request: Request) -> int:
+    """Bytes of an answer as a server with compression sends it: fonts are compressed already."""
+    body = request.response().body() if request.response() else b""
+    return len(body if request.url.endswith("woff2") else gzip.compress(body, 6)) + 300  # about its headers
+
+
+def test_missing_scores_are_named_beside_the_button(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    noor.press(*"89798", "Enter")
+    expect(page.locator("#say")).to_contain_text("3 scores are missing: Quality B, Style A and Style B")
+    assert page.locator(".score[data-missing]").count() == 3
+    page.wait_for_timeout(900)  # the draft is saved meanwhile, and does not hide the sentence
+    expect(page.locator("#say")).to_contain_text("3 scores are missing")
+    noor.look("rating page with missing scores")
+    noor.press(*"758", "Enter")
+    stored(1)
+
+
+def test_a_draft_is_there_after_a_reload_and_in_another_window(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    noor.press(*"897", "c")
+    page.keyboard.type("half way")
+    expect(page.locator("[data-saved]")).to_contain_text("draft saved")
+    page.reload()
+    expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
+    expect(page.locator("[name=comment]")).to_have_value("half way")
+    other = come_in(expert)
+    other.goto(page.url.removeprefix(other.root))
+    expect(other.page.locator("[name=comment]")).to_have_value("half way")
+    assert token_on(other.page) == token_on(page)
+
+
+def test_undo_within_ten_seconds_and_the_history(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    noor.press(*"89798758", "Enter")
+    expect(page.locator("#undo")).to_be_visible()
+    noor.press("u")
+    page.wait_for_selector(f"#main[data-token='{first}']")
+    assert not Rating.objects.exists()
+    expect(page.locator("[data-count]").first).to_have_text("8 of 8 scored")
+    noor.press("Enter")
+    stored(1)
+    page.wait_for_selector(f"#main:not([data-token='{first}'])")
+    noor.press("[")
+    page.wait_for_selector(f"#main[data-token='{first}'][data-revision='1']")
+    noor.look("a rating of one's own")
+    noor.press("1", "Enter")
+    stored(2)
+    assert Rating.objects.get(is_current=True).number == 2
+    page.wait_for_selector("#main[data-revision='0']")
+
+
+def test_skip_flag_guidelines_keys_and_differences(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    noor.press("g")
+    noor.look("rating page with guidelines")
+    noor.press("Escape", "d")
+    assert page.locator("mark.only").count() > 0
+    assert page.locator("ins, del").count() == 0  # one neutral colour: neither side is the good one
+    noor.press("?")
+    noor.look("the keys")
+    noor.press("Escape", "f")
+    page.keyboard.type("The input is cut off")  # the field has the focus: letters are letters
+    noor.look("the flag dialog")
+    page.get_by_role("button", name="Store the flag").click()
+    page.wait_for_selector("dialog#flag:not([open])", state="attached")
+    assert Flag.objects.get().text == "The input is cut off"
+    noor.press("s")
+    page.get_by_label("I cannot tell").check()
+    noor.look("the skip dialog")
+    page.get_by_role("button", name="Skip the item").click()
+    page.wait_for_selector(f"#main:not([data-token='{first}'])")
+    assert Assignment.objects.get(token=first).skip_reason == "cannot-tell"
+
+
+def test_a_lost_connection_loses_nothing_and_doubles_nothing(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    page.context.set_offline(True)
+    noor.press(*"89798758", "Enter")
+    expect(page.locator("#offline")).to_be_visible()
+    noor.press("Enter", "Enter")
+    assert not Rating.objects.exists()
+    page.context.set_offline(False)
+    page.wait_for_selector(f"#main:not([data-token='{first}'])", timeout=PATIENCE)
+    expect(page.locator("#offline")).to_be_hidden()
+    stored(1)
+    noor.troubles[:] = [t for t in noor.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
+
+
+def test_a_submit_that_never_arrived_is_replayed_after_a_crash_of_the_window(
+    come_in, study: Study, expert: User
+) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    page.context.set_offline(True)
+    noor.press(*"89798758")
+    page.wait_for_timeout(700)
+    address = page.url
+    page.close()
+    noor.page = page = noor.page.context.new_page()
+    page.context.set_offline(False)
+    page.goto(address)
+    expect(page.locator("[data-count]").first).to_have_text("8 of 8 scored")
+    page.keyboard.press("Enter")
+    stored(1)
+    noor.troubles[:] = [t for t in noor.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
+
+
+def log_out(page: Page, settings) -> None:
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+
+
+def log_in_elsewhere(page: Page) -> None:
+    """Sign in in the tab that the banner's link opens, and come back."""
+    with page.context.expect_page() as opened:
+        page.locator("#lost a").click()
+    other = opened.value
+    other.get_by_label("E-mail or user name").fill("noor")
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Sign in").click()
+    expect(other.get_by_role("button", name="Log out")).to_be_visible()
+    other.close()
+    page.bring_to_front()
+
+
+def kept_in(page: Page) -> str | None:
+    return page.evaluate("localStorage.getItem(`rating:${document.querySelector('#main').dataset.token}`)")
+
+
+def test_a_lost_session_loses_no_draft_and_no_submit(come_in, study: Study, expert: User, settings) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    noor.press("8")
+    expect(page.locator("[data-saved]")).to_contain_text("draft saved")
+    assert kept_in(page) is None
+    log_out(page, settings)
+    noor.press("9")
+    expect(page.locator("#lost")).to_be_visible()
+    noor.look("rating page, logged out")
+    assert '"accuracy-B":9' in str(kept_in(page))
+    page.reload()  # even the window may go: the log-in page leads back
+    page.go_back()
+    page.goto(f"{noor.root}/login/?next={at('rate', study)}")
+    page.get_by_label("E-mail or user name").fill("noor")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_selector(f"#main[data-token='{first}']")
+    expect(page.locator("[data-count]").first).to_have_text("2 of 8 scored")
+    expect(page.locator("[data-saved]")).to_contain_text("draft saved")
+    noor.press(*"798758")
+    expect(page.locator("[data-saved]")).to_contain_text("draft saved")
+    log_out(page, settings)
+    noor.press("Enter")
+    expect(page.locator("#say")).to_contain_text("Not stored: log in again")
+    assert not Rating.objects.exists()
+    assert '"key"' in str(kept_in(page))
+    assert token_on(page) == first
+    log_in_elsewhere(page)  # which changes the form token as well
+    page.wait_for_selector(f"#main:not([data-token='{first}'])", timeout=PATIENCE)
+    expect(page.locator("#lost")).to_be_hidden()
+    stored(1)
+    values = RatingScore.objects.order_by("criterion__position", "position").values_list("value", flat=True)
+    assert list(values) == [8, 9, 7, 9, 8, 7, 5, 8]
+    assert page.evaluate(f"localStorage.getItem('rating:{first}')") is None
+    expected = ("status of 401", "status of 403")  # what the page was told, and heeded
+    noor.troubles[:] = [t for t in noor.troubles if not any(e in t for e in expected)]
+
+
+def test_three_answers_and_the_preference_by_keyboard(come_in, make_study: Maker, admin: User, expert: User) -> None:
+    study = actions.open_study(make_study(n_arms=3, ask_preference=True), by=admin)
+    noor = come_in(expert)
+    page = begin(noor, study)
+    noor.press(*"898798758123", "Enter")
+    expect(page.locator("#say")).to_contain_text("Choose which answer is better")
+    noor.press("4", "9", "Enter")  # the fourth choice; there is no ninth, and no score changes
+    stored(1)
+    assert Rating.objects.get().preference == "tie"
+    assert [int(s.value) for s in RatingScore.objects.order_by("criterion__position", "position")][-1] == 3
+    noor.look("rating page with three answers")
+
+
+def test_a_scale_to_a_hundred_is_typed(come_in, make_study: Maker, admin: User, expert: User) -> None:
+    study = actions.open_study(make_study(scale=(0, 100)), by=admin)
+    noor = come_in(expert)
+    page = begin(noor, study)
+    noor.look("rating page with number fields")
+    for value in (45, 100, 0, 7, 88, 99, 12):
+        page.keyboard.type(str(value))
+        noor.press("Enter")
+    page.keyboard.type("130")
+    noor.press("Enter")
+    expect(page.locator("#say")).to_contain_text("Style B must be a whole number from 0 to 100")
+    page.locator(".score[data-active] input").fill("33")
+    noor.press("Enter")
+    stored(1)
+    values = RatingScore.objects.order_by("criterion__position", "position").values_list("value", flat=True)
+    assert list(values) == [45, 100, 0, 7, 88, 99, 12, 33]
+
+
+def test_it_pleases_on_a_phone(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert, PHONE)
+    page = begin(noor, study)
+    noor.look("rating page on a phone")
+    expect(page.locator(".answer:visible")).to_have_count(1)
+    page.locator(".switch label", has_text="Answer B").click()
+    assert page.locator(".answer:visible").get_attribute("data-of") == "B"
+    box = page.locator(".score:visible").first.bounding_box()
+    assert box["height"] >= 44
+
+
+def test_the_other_pages_of_the_room_please_axe(
+    come_in, make_study: Maker, study: Study, admin: User, expert: User, pm: User
+) -> None:
+    draft = make_study(name="A draft")
+    ines, noor, mara = come_in(admin), come_in(expert), come_in(pm)
+    root = f"/p/{study.project.slug}"
+    noor.goto(f"{root}/rate/")
+    noor.look("desk")
+    noor.goto(at("rate", study))
+    noor.look("nothing in hand")
+    noor.goto(at("guidelines", study))
+    noor.look("guidelines")
+    for path in ("/studies/", "/studies/new/", "/studies/import/"):
+        ines.goto(root + path)
+        ines.look(path)
+    ines.goto(at("preview", draft))
+    ines.look("preview")
+    ines.goto(at("detail", study))
+    ines.look("a study")
+    mara.goto(at("detail", study))
+    mara.look("a study, read by a PM")
+    ines.goto(at("detail", draft))
+    ines.page.get_by_role("link", name="Open the study").click()
+    ines.look("the question before opening")
+    ines.page.get_by_role("button", name="Open the study").click()
+    expect(ines.page.get_by_text("is open; 2 raters can begin")).to_be_visible()
