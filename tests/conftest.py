@@ -5,13 +5,16 @@ the part is missing. EVALHUB_NO_SKIP=1, as in CI, makes every skip a failure.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection
 from django.test import Client
+from django.test.testcases import LiveServerThread
+from pytest_django.live_server_helper import LiveServer
 
 from evalhub.accounts.models import Membership, Project, Role, User
 from tests.parts import PARTS, missing
@@ -72,6 +75,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def fresh_cache() -> None:
     """Counted log-in failures of one test are none of the next one's business."""
     cache.clear()
+
+
+class FinishingServer(ThreadedWSGIServer):
+    """Its end waits for the requests under way: a draft sent while a page closes must not meet the emptied database."""
+
+    daemon_threads = False
+
+
+@pytest.fixture
+def live_server(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]:
+    """One server per test, gone before the database is emptied for the next (pytest-django's own lives on)."""
+    monkeypatch.setattr(LiveServerThread, "server_class", FinishingServer)
+    server = LiveServer("localhost")
+    yield server
+    server.stop()
 
 
 def person(username: str) -> User:

@@ -44,9 +44,9 @@ def come_in(browser: Browser, live_server, settings):
         return visitors[-1]
 
     yield enter
-    for visitor in visitors:
-        visitor.page.context.close()
-        assert not visitor.troubles
+    for context in browser.contexts:
+        context.close()
+    assert not [trouble for visitor in visitors for trouble in visitor.troubles]
 
 
 def begin(visitor: Visitor, study: Study) -> Page:
