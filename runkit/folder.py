@@ -7,6 +7,7 @@ run again by hand: `python -m training FOLDER` or `python -m inference FOLDER`.
 import contextlib
 import fcntl
 import json
+import multiprocessing
 import os
 import signal
 import threading
@@ -14,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, NoReturn, Self
 
 SPEC, EVENTS, RESULT, ERROR, LOCK = "spec.json", "events.jsonl", "result.json", "error.json", "lock"
 PARENT_VARIABLE = "EVALHUB_PARENT_PID"
@@ -33,6 +34,13 @@ class RunCancelled(Exception):
 
 class FolderBusy(Exception):
     """Another process holds this folder."""
+
+
+def end_at_once() -> NoReturn:
+    """End this process as stopped on request, with the processes that a library started."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    os._exit(EXIT_CANCELLED)
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -215,7 +223,7 @@ class RunFolder:
     def _end_after_grace(self) -> None:
         self._asked.wait()
         if self.grace_seconds and not self._done.wait(self.grace_seconds):
-            os._exit(EXIT_CANCELLED)
+            end_at_once()
 
     def _beat(self) -> None:
         """Say every two seconds that we live, and stop when the process that started us is gone."""

@@ -1,13 +1,9 @@
-"""One sentence for a person about what broke a run. Light to import: errors are known by their names and words."""
+"""One sentence for a person about what broke a run. Light to import."""
 
-import errno
-import re
 from pathlib import Path
 
+from runkit.door import what_broke
 from runkit.folder import RunRefused
-
-DISK = re.compile(r"No space left on device|os error 28|Disk quota exceeded|PytorchStreamWriter failed writing")
-MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory|STATUS_ALLOC_FAILED", re.IGNORECASE)
 
 DISK_FULL = "The disk is full; make room and start the run again: it goes on from its last checkpoint."
 MEMORY_GONE = (
@@ -18,12 +14,7 @@ MEMORY_GONE = (
 
 def sentence(error: BaseException) -> str:
     """What happened and what to do, for any error that ended a run."""
-    text = " ".join(str(error).split())
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or DISK.search(text):
-        return DISK_FULL
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or MEMORY.search(text):
-        return MEMORY_GONE
-    return f"The run broke off: {type(error).__name__}: {text[:300]}"
+    return what_broke(error, disk_full=DISK_FULL, memory_gone=MEMORY_GONE)
 
 
 def model_unavailable(reference: str, *, offline: bool, error: Exception) -> RunRefused:

@@ -1,10 +1,25 @@
 """Django admin for superusers: accounts as they are, audit events to read only."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 
 from evalhub.accounts.models import ApiToken, AuditEvent, Invitation, Membership, Project, User
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """To look at only: what changes by the product's own pages keeps its rules, revisions and audit events."""
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
 
 
 class MembershipInline(admin.TabularInline[Membership, Project]):
@@ -32,19 +47,10 @@ class InvitationAdmin(admin.ModelAdmin[Invitation]):
         return False
 
 
-class AuditAdmin(admin.ModelAdmin[AuditEvent]):
+class AuditAdmin(ReadOnly):
     list_display = ("at", "actor", "verb", "target", "project")
     list_filter = ("verb", "project")
     list_select_related = ("actor", "project")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: AuditEvent | None = None) -> bool:
-        return False
 
 
 admin.site.site_header = admin.site.site_title = "evalhub"

@@ -1,20 +1,9 @@
 """Models and runs for superusers, to look at: changes go through the product's pages, which keep audit events."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
+from evalhub.accounts.admin import ReadOnly
 from evalhub.runs.models import Model, PromptTemplate, Run
-
-
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in the stubs only
-    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(Model)
