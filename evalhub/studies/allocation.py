@@ -43,13 +43,16 @@ def hand_back(assignment: Assignment, *, state: Assignment.State, **changes: obj
 
 
 def take_own_back(assignment: Assignment, *, state: Assignment.State) -> bool:
-    """Give a handed-on item back to its rater, if its slot is still free: the draft and the order stay."""
-    free = Assignment.objects.select_for_update(skip_locked=True).filter(item=assignment.item_id, state=State.FREE)
-    slot = free.first()
+    """Give a handed-on item back to its rater, if a slot is still free: the draft and the order stay.
+
+    The own row is held first, so that a second tab, which finds it taken back, takes no other slot away.
+    """
+    back = Assignment.objects.filter(pk=assignment.pk, state=State.LAPSED)
+    free = Assignment.objects.filter(item=assignment.item_id, state=State.FREE)
+    slot = free.select_for_update(skip_locked=True).first() if back.select_for_update().first() else None
     if slot is None:
         return False
     slot.delete()
-    back = Assignment.objects.filter(pk=assignment.pk, state=State.LAPSED)
     return bool(back.update(state=state, slot=slot.slot, leased_until=lease_end(assignment.item.study)))
 
 

@@ -256,8 +256,8 @@ def submit_rating(
 def _submit(
     study: Study, *, user: User, token: uuid.UUID, key: uuid.UUID, entered: Mapping[str, Any], revises: int
 ) -> Stored:
-    Assignment.objects.select_for_update().filter(token=token).first()  # the other click waits here
-    mine = _mine(study, user, token)
+    _hold(study)  # the other click waits here
+    mine = _mine(study, user, token, to_change=True)
     before = Rating.objects.filter(submit_key=key, assignment=mine).first()
     if before is not None:
         return _stored(mine, before)
@@ -312,10 +312,16 @@ def _store_corrections(rating: Rating, mine: Assignment, texts: Mapping[str, str
     )
 
 
-def _check_accepting(study: Study) -> None:
-    """Closing waits for this transaction, or this one for closing: nothing comes in after the report is final."""
+def _hold(study: Study) -> None:
+    """Submits, undos and the closing of a study wait for each other, so nothing changes once its report is final.
+
+    Whoever holds a study and an assignment takes the study first: no two of them can wait for each other.
+    """
     Study.objects.select_for_update().filter(pk=study.pk).first()
     study.refresh_from_db(fields=["state", "closed_at"])
+
+
+def _check_accepting(study: Study) -> None:
     if study.state == Study.State.CLOSED:
         raise Refused("The study has closed; your scores are kept as a draft, but they no longer count.")
 
@@ -361,16 +367,25 @@ def _stored(mine: Assignment, rating: Rating) -> Stored:
 # --- taking back, passing on ----------------------------------------------------------------------
 
 
-@transaction.atomic
 def undo(study: Study, *, user: User, token: uuid.UUID) -> BlindItem:
     """Take the last submit of this item back, within ten seconds: its values become the draft again.
 
     An item taken meanwhile is put down with its draft, and comes back next.
     Raises Refused when the time has passed or the study is not open.
     """
-    if not _is_open(study):
+    try:
+        with transaction.atomic():
+            return _undo(study, user=user, token=token)
+    except IntegrityError:  # another tab of this rater took an item a moment ago; now it is put down too
+        with transaction.atomic():
+            return _undo(study, user=user, token=token)
+
+
+def _undo(study: Study, *, user: User, token: uuid.UUID) -> BlindItem:
+    _hold(study)
+    if study.state != Study.State.OPEN:
         raise Refused("The study is not open any more, so the rating stands.")
-    rater, mine = rater_of(study, user), _mine(study, user, token)
+    rater, mine = rater_of(study, user), _mine(study, user, token, to_change=True)
     rating = mine.ratings.filter(is_current=True).first()
     if rating is None or rating.submitted_at < timezone.now() - timedelta(seconds=UNDO_SECONDS + UNDO_GRACE):
         raise Refused(f"A submit can be undone for {UNDO_SECONDS} seconds; open the item from your history to edit it.")
@@ -411,8 +426,11 @@ def flag(study: Study, *, user: User, token: uuid.UUID, text: str) -> None:
     Flag.objects.get_or_create(assignment=_mine(study, user, token), text=words, resolved_at=None)
 
 
-def _mine(study: Study, user: User, token: uuid.UUID) -> Assignment:
+def _mine(study: Study, user: User, token: uuid.UUID, *, to_change: bool = False) -> Assignment:
+    """The rater's own row. Raises Refused. `to_change` keeps others from changing it until the transaction ends."""
     rows = Assignment.objects.filter(Q(item__study=study), token=token, rater=rater_of(study, user))
+    if to_change:
+        rows = rows.select_for_update(of=("self",))
     mine = allocation.with_texts(rows).first()
     if mine is None:
         raise Refused("This item is not in your hands; continue with your next one.")

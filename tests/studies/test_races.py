@@ -13,6 +13,7 @@ from django.db.models import Count
 
 from evalhub.accounts.models import AuditEvent as Event
 from evalhub.accounts.models import Project, Role, User
+from evalhub.errors import Refused
 from evalhub.studies import actions
 from evalhub.studies.blinding import BlindItem
 from evalhub.studies.models import Assignment, Rating, Study
@@ -101,8 +102,6 @@ def test_one_lapsed_lease_goes_to_one_rater_only(make_study: Maker, admin: User,
 
 
 def test_two_opens_at_once_make_the_slots_once(make_study: Maker, admin: User, crowd: list[User]) -> None:
-    from evalhub.errors import Refused
-
     study = make_study(raters=crowd, overlap=2)
 
     def open_it() -> bool:
@@ -120,7 +119,6 @@ def test_nothing_comes_in_after_a_study_has_closed(
     make_study: Maker, admin: User, crowd: list[User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A submit that has passed the check is let through before the study closes; one that comes later is refused."""
-    from evalhub.errors import Refused
     from evalhub.studies import rating
 
     study = actions.open_study(make_study(raters=crowd, overlap=2), by=admin)
@@ -146,3 +144,109 @@ def test_nothing_comes_in_after_a_study_has_closed(
     assert Rating.objects.count() == 1
     with pytest.raises(Refused, match="has closed"):
         rate(Study.objects.get(pk=study.pk), crowd[0], item, revises=1)
+
+
+def test_nothing_is_taken_back_after_a_study_has_closed(
+    make_study: Maker, admin: User, crowd: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An undo that has passed the check is let through before the study closes; one that comes later is refused."""
+    from evalhub.studies import rating
+
+    study = actions.open_study(make_study(raters=crowd, overlap=2), by=admin)
+    items = [actions.claim_next(study, user=user) for user in crowd[:2]]
+    for user, item in zip(crowd, items, strict=False):
+        rate(study, user, item)
+    checked, read = threading.Event(), rating.draft_of
+    closed: list[bool] = []
+
+    def read_slowly(*args: Any) -> Any:
+        checked.set()
+        time.sleep(0.5)  # between the check and the commit
+        closed.append(Event.objects.filter(verb="close study").exists())
+        return read(*args)
+
+    def undo(place: int) -> None:
+        actions.undo(Study.objects.get(pk=study.pk), user=crowd[place], token=uuid.UUID(items[place].token))
+
+    def close() -> None:
+        checked.wait(10)
+        actions.close_study(Study.objects.get(pk=study.pk), by=admin)
+
+    monkeypatch.setattr(rating, "draft_of", read_slowly)
+    together([lambda: undo(0), close])
+    assert closed == [False]  # the close waited for the undo
+    with pytest.raises(Refused, match="not open any more"):
+        undo(1)
+    assert Rating.objects.get().assignment.rater.user == crowd[1]
+
+
+def test_two_tabs_take_one_item_back_and_no_slot_goes_missing(
+    make_study: Maker, admin: User, crowd: list[User]
+) -> None:
+    study = actions.open_study(make_study(n_items=1, raters=crowd, overlap=3), by=admin)
+    claim = lambda: actions.claim_next(Study.objects.get(pk=study.pk), user=crowd[0])  # noqa: E731
+    for _ in range(10):
+        item = claim()
+        actions.give_back(study, user=crowd[0], token=uuid.UUID(item.token))
+        assert {back.token for back in together([claim, claim, claim])} == {item.token}
+        assert Assignment.objects.filter(state__in=Assignment.LIVE).count() == 3
+
+
+ROUNDS = 12
+
+
+def test_two_windows_that_do_everything_at_once_to_one_item_leave_it_whole(
+    make_study: Maker, admin: User, crowd: list[User]
+) -> None:
+    """Drafts, heartbeats, submits, undos and claims of one rater, while another works on; nobody waits in a circle."""
+    study = actions.open_study(make_study(n_items=8, raters=crowd, overlap=2), by=admin)
+    mine = actions.claim_next(study, user=crowd[0])
+    assert isinstance(mine, BlindItem)
+    token = uuid.UUID(mine.token)
+    own: dict[str, Any] = {"user": crowd[0], "token": token}
+    done: Counter[str] = Counter()
+
+    def often(name: str, act: Callable[[Study, int], Any]) -> Callable[[], None]:
+        def work() -> None:
+            for turn in range(ROUNDS):
+                try:
+                    act(Study.objects.get(pk=study.pk), turn)
+                    done[name] += 1
+                except Refused:  # a sentence for a person; anything else is a fault
+                    continue
+
+        return work
+
+    def draft(study: Study, turn: int) -> None:
+        values = {"scores": {"accuracy-A": 1 + turn % 10}, "number": time.time_ns() // 1000}
+        actions.save_draft(study, draft=values, **own)
+
+    def go_on(study: Study, turn: int) -> None:
+        item = actions.claim_next(study, user=crowd[1])
+        if isinstance(item, BlindItem):
+            rate(study, crowd[1], item)
+
+    together([
+        often("draft", draft), often("draft", draft),
+        often("pulse", lambda study, _: actions.extend_lease(study, **own)),
+        often("submit", lambda study, _: rate(study, crowd[0], mine)),
+        often("submit", lambda study, _: rate(study, crowd[0], mine)),
+        often("undo", lambda study, _: actions.undo(study, **own)),
+        often("undo", lambda study, _: actions.undo(study, **own)),
+        often("claim", lambda study, _: actions.claim_next(study, user=crowd[0])),
+        often("other", go_on),
+    ])  # fmt: skip
+    assert done["draft"] == 2 * ROUNDS
+    assert done["submit"] >= done["undo"] >= 1
+    assert whole(study)
+
+
+def whole(study: Study) -> bool:
+    """Each item has its slots, and a submitted row, and no other, has one current rating, the first of its line."""
+    rows = Assignment.objects.filter(item__study=study)
+    live = rows.filter(state__in=Assignment.LIVE).values("item").annotate(n=Count("pk"))
+    assert [row["n"] for row in live] == [study.overlap] * study.items.count()
+    assert not Rating.objects.exclude(assignment__state="submitted").exists()
+    current = Rating.objects.filter(is_current=True).values_list("assignment", flat=True)
+    assert sorted(current) == sorted(rows.filter(state="submitted").values_list("pk", flat=True))
+    return not Rating.objects.filter(number__gt=1).exists()
