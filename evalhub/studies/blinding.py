@@ -61,10 +61,22 @@ class Progress:
     done: int
     left: int
     seconds_left: float | None = None
+    skipped: int = 0
+
+    @property
+    def behind(self) -> int:
+        """Items that the rater has dealt with."""
+        return self.done + self.skipped
+
+    @property
+    def place(self) -> int:
+        """Of the item in hand, or the next one, among `total`."""
+        return self.behind + 1
 
     @property
     def total(self) -> int:
-        return self.done + self.left
+        """A skip keeps it as it was."""
+        return self.behind + self.left
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def blind_item(
     letters = letters_of(assignment)
     return BlindItem(
         token=str(assignment.token),
-        number=progress.done + 1,
+        number=progress.place,
         instruction=item.instruction,
         input=item.input,
         reference=item.reference if study.show_reference else None,

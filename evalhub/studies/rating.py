@@ -7,6 +7,7 @@ killed process lose nothing and store nothing twice. The rating itself is the re
 import math
 import statistics
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
@@ -65,10 +66,12 @@ class Waiting:
 
     @property
     def sentence(self) -> str:
+        done = "1 item" if self.progress.done == 1 else f"{self.progress.done} items"
+        skipped = f"; {self.progress.skipped} skipped" if self.progress.skipped else ""
         items = "1 item is" if self.reserved == 1 else f"{self.reserved} items are"
         minutes = "1 minute" if self.minutes == 1 else f"{self.minutes} minutes"
         return {
-            "done": f"You have rated everything that this study has for you: {self.progress.done} items.",
+            "done": f"You have rated everything that this study has for you: {done}{skipped}.",
             "reserved": f"{items} with other raters, back in about {minutes}.",
             "paused": "The study is paused; what you have entered is kept.",
             "closed": "The study is closed; thank you for the ratings you gave.",
@@ -138,12 +141,12 @@ def waiting(study: Study, *, user: User) -> Waiting | None:
 
 
 def progress_of(rater: Rater) -> Progress:
-    done = rater.assignments.filter(state=State.SUBMITTED).count()
-    left = allocation.items_left(rater.study, rater)
+    mine = rater.assignments.filter(state__in=(State.SUBMITTED, State.SKIPPED)).values_list("state", flat=True)
+    states, left = Counter(mine), allocation.items_left(rater.study, rater)
     recent = Rating.objects.filter(assignment__rater=rater, is_current=True, active_seconds__gt=0)
     seconds = list(recent.order_by("-submitted_at").values_list("active_seconds", flat=True)[:RECENT])
     pace = statistics.median(s for s in seconds if s) if seconds else None
-    return Progress(done, left, None if pace is None else pace * left)
+    return Progress(states[State.SUBMITTED], left, None if pace is None else pace * left, skipped=states[State.SKIPPED])
 
 
 def _show(assignment: Assignment, rater: Rater, *, rating: Rating | None = None) -> BlindItem:

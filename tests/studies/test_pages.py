@@ -171,6 +171,15 @@ def test_skip_and_flag_work_with_and_without_a_script(study: Study, expert: User
     assert item.token not in following.content.decode()
 
 
+def test_a_skip_is_said_where_the_rater_counts(study: Study, expert: User) -> None:
+    client, item = logged_in(expert), take(study, expert)
+    client.post(at("skip", study, item.token), {"reason": "cannot-tell"}, headers=FRAGMENT)
+    assert "2 of 6 · 1 skipped" in client.get(at("rate", study)).content.decode()
+    desk = client.get(reverse("studies:desk", args=[study.project.slug])).content.decode()
+    assert "0 of 6 done · 1 skipped" in desk
+    assert "Continue with item 2" in desk
+
+
 def test_undo_brings_the_item_back_and_its_history_can_be_changed(study: Study, expert: User) -> None:
     client, item = logged_in(expert), take(study, expert)
     client.post(at("submit", study, item.token), form_of(item), headers=FRAGMENT)

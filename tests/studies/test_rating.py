@@ -211,6 +211,26 @@ def test_a_skip_frees_the_slot_for_another_and_never_comes_back(
     assert Assignment.objects.filter(state__in=Assignment.LIVE).count() == 1
 
 
+def test_a_skip_keeps_the_total_and_is_counted(make_study: Maker, admin: User, expert: User) -> None:
+    study = actions.open_study(make_study(n_items=4), by=admin)
+    rate(study, expert, take(study, expert))
+    assert (take(study, expert).number, take(study, expert).progress.total) == (2, 4)
+    actions.skip(study, user=expert, token=token(take(study, expert)), reason="cannot-tell")
+    following = take(study, expert)
+    assert (following.number, following.progress.total, following.progress.skipped) == (3, 4, 1)
+    for _ in range(2):
+        rate(study, expert, take(study, expert))
+    assert actions.claim_next(study, user=expert).sentence.endswith(
+        "everything that this study has for you: 3 items; 1 skipped."
+    )
+
+
+def test_one_item_is_one_item_in_words(make_study: Maker, admin: User, expert: User) -> None:
+    study = actions.open_study(make_study(n_items=1), by=admin)
+    rate(study, expert, take(study, expert))
+    assert actions.claim_next(study, user=expert).sentence.endswith("for you: 1 item.")
+
+
 def test_a_flag_is_stored_once(study: Study, expert: User) -> None:
     item = take(study, expert)
     for _ in range(2):
