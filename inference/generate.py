@@ -8,17 +8,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from inference import engines
 from inference.engines.base import Completion, Engine, Prompt
 from inference.latency import measure
 from inference.ledger import Ledger, read_rows
-from inference.models import weights_hash
 from inference.pace import Pace
 from inference.probe import prove_adapter
 from inference.spec import GenerationSpec
 from runkit import prompts as rendering
+from runkit.adapters import adapter_hash
 from runkit.folder import RESULT, RunFolder, RunRefused
 
 PROMPTS, ANSWERS = "prompts.jsonl", "answers.jsonl"
@@ -156,11 +157,12 @@ class Job:
             "throughput_of": "batch",
             "resumed": answers - self.made,
             "sampling": asdict(self.spec.sampling),
+            "max_prompt_tokens": self.room or None,
             "engine": self.spec.engine,
             "engine_arguments": facts["arguments"],
             "device": facts["device"],
             "versions": facts["versions"],
-            "adapter_hash": weights_hash(self.spec.adapter) if self.spec.adapter else None,
+            "adapter_hash": adapter_hash(Path(self.spec.adapter)) if self.spec.adapter else None,
         }
 
 

@@ -1,14 +1,13 @@
 """Model and adapter folders: what may be loaded (safetensors only), and what to say when it cannot. Light to import."""
 
-import hashlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+from runkit.adapters import CONFIG, WEIGHTS, adapter_hash
 from runkit.folder import RunRefused
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 UNSUPPORTED = ("use_dora", "modules_to_save", "trainable_token_indices")
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -30,9 +29,9 @@ def check_adapter(path: str, recorded_hash: str = "") -> None:
     if not path:
         return
     folder = Path(path)
-    if not (folder / ADAPTER_CONFIG).exists():
-        raise RunRefused(f"There is no adapter in {folder}: {ADAPTER_CONFIG} is missing.")
-    if not (folder / ADAPTER_WEIGHTS).exists():
+    if not (folder / CONFIG).exists():
+        raise RunRefused(f"There is no adapter in {folder}: {CONFIG} is missing.")
+    if not (folder / WEIGHTS).exists():
         raise RunRefused(f"The adapter in {folder} holds no safetensors weights; other formats are not loaded.")
     config = adapter_config(path)
     unsupported = [name for name in UNSUPPORTED if config.get(name)]
@@ -40,15 +39,15 @@ def check_adapter(path: str, recorded_hash: str = "") -> None:
         unsupported.append("bias")
     if unsupported:
         raise RunRefused(f"The adapter in {folder} uses {', '.join(unsupported)}, which cannot be served.")
-    if recorded_hash and weights_hash(path) != recorded_hash:
+    if recorded_hash and adapter_hash(folder) != recorded_hash:
         raise RunRefused(f"The adapter in {folder} is not the one that was trained: its weights have changed since.")
 
 
 def adapter_config(path: str) -> dict[str, Any]:
     try:
-        config = json.loads((Path(path) / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        config = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunRefused(f"{Path(path) / ADAPTER_CONFIG} cannot be read.") from error
+        raise RunRefused(f"{Path(path) / CONFIG} cannot be read.") from error
     return dict(config) if isinstance(config, dict) else {}
 
 
@@ -56,22 +55,6 @@ def adapter_rank(path: str) -> int:
     """The largest rank in the adapter, layer patterns included."""
     config = adapter_config(path)
     return max(int(config.get("r", 0)), *map(int, (config.get("rank_pattern") or {}).values()), 1)
-
-
-def weights_hash(path: str) -> str:
-    """SHA-256 of the adapter's weights, as training records it."""
-    return _digest(Path(path) / ADAPTER_WEIGHTS)
-
-
-def content_hash(path: str) -> str:
-    """SHA-256 over the adapter's configuration and weights: what names it to an engine, wherever it lies."""
-    both = _digest(Path(path) / ADAPTER_CONFIG) + _digest(Path(path) / ADAPTER_WEIGHTS)
-    return hashlib.sha256(both.encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def unavailable(reference: str, *, offline: bool, error: Exception) -> RunRefused:

@@ -9,9 +9,10 @@ from typing import Any
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file
 
+from runkit.adapters import CONFIG, WEIGHTS, adapter_hash, file_hash
 from runkit.folder import read_json, write_json
 
-ADAPTER, WEIGHTS, CONFIG, FACTS = "adapter", "adapter_model.safetensors", "adapter_config.json", "evalhub.json"
+ADAPTER, FACTS = "adapter", "evalhub.json"
 
 
 def load_adapter(model: Any, checkpoint: Path) -> None:
@@ -22,27 +23,22 @@ def load_adapter(model: Any, checkpoint: Path) -> None:
 
 
 def keep_adapter(folder: Path, checkpoint: Path, base_model: str, facts: dict[str, Any]) -> str:
-    """Make adapter/ from a checkpoint; returns the SHA-256 of its weights."""
+    """Make adapter/ from a checkpoint; returns its hash."""
     target, fresh = folder / ADAPTER, folder / f".{ADAPTER}"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     shutil.copyfile(checkpoint / WEIGHTS, fresh / WEIGHTS)
     config = read_json(checkpoint / CONFIG) or {}
     write_json(fresh / CONFIG, {**config, "base_model_name_or_path": base_model, "inference_mode": True})
-    digest = hash_of(fresh / WEIGHTS)
+    digest = adapter_hash(fresh)
     write_json(fresh / FACTS, {**facts, "adapter_hash": digest})
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return digest
 
 
-def hash_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fingerprint(folder: Path, spec: dict[str, Any]) -> str:
     """What a checkpoint belongs to: the settings and the data. With others, training starts anew."""
     files = [folder / name for name in ("train.jsonl", "validation.jsonl")]
-    hashes = [hash_of(path) if path.exists() else "" for path in files]
+    hashes = [file_hash(path) if path.exists() else "" for path in files]
     return hashlib.sha256(json.dumps([spec, hashes], sort_keys=True).encode()).hexdigest()

@@ -32,7 +32,7 @@ from evalhub.reports.statistics.raters import adjusted_means, profiles, two_way_
 from evalhub.reports.statistics.result import Array, Counts, Estimate, Settings
 from evalhub.reports.statistics.verdict import Verdict, holm, sign_flips, standardised, superiority, verdict
 from evalhub.reports.tables import StudyTable, stamps
-from evalhub.runs.models import Model
+from evalhub.runs.reading import applied_sampling, asked_otherwise
 from evalhub.studies.models import Arm, Study
 from evalhub.studies.naming import arm_names, names_shown
 
@@ -441,7 +441,7 @@ def lineage(arm: Arm) -> Lineage | None:
     version = training.version if training else None
     return Lineage(
         run=generation.run_id, run_name=generation.run.name, engine=generation.engine,
-        sampling=generation.sampling if model.kind != Model.Kind.EXTERNAL else {},
+        sampling=applied_sampling(generation), sampling_asked=asked_otherwise(generation),
         model=model.name, model_kind=model.get_kind_display(), base=model.base.name if model.base else "",
         training_run=training.run_id if training else None, dataset=version.dataset.name if version else "",
         dataset_slug=version.dataset.slug if version else "", version=version.number if version else None,

@@ -21,7 +21,8 @@ class Lineage:
     run: int | None = None
     run_name: str = ""
     engine: str = ""
-    sampling: dict[str, Any] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)  # as applied
+    sampling_asked: dict[str, Any] = field(default_factory=dict)  # what was asked for otherwise than applied
     model: str = ""
     model_kind: str = ""
     base: str = ""

@@ -1,44 +1,35 @@
-"""Artefacts: folders of weights in the default storage under artefacts/<hash>/, never changed once whole."""
+"""Artefacts: adapters in the default storage under artefacts/<hash>/, never changed once whole."""
 
-import hashlib
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import Storage, default_storage
 
 from evalhub.errors import Refused
+from runkit.adapters import WEIGHTS, adapter_hash
 
 MANIFEST = "manifest.json"
 FORBIDDEN = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".py"}
-BLOCK = 2**20
-
-
-def folder_hash(folder: Path) -> str:
-    """sha256 over the names and bytes of every file of `folder`."""
-    digest = hashlib.sha256()
-    for path in _files(folder):
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def check_weights(folder: Path) -> None:
-    """Raise Refused where a file of `folder` could run code when it is loaded."""
+    """Raise Refused where a file of `folder` could run code when it is loaded, or the weights are missing."""
     forbidden = sorted(path.name for path in _files(folder) if path.suffix in FORBIDDEN)
     if forbidden:
         raise Refused(f"Only safetensors are accepted; the folder holds {', '.join(forbidden[:3])}.")
+    if not (folder / WEIGHTS).is_file():
+        raise Refused(f"The run left no adapter: {WEIGHTS} is missing in its folder.")
 
 
 def keep_folder(folder: Path) -> tuple[str, str]:
-    """Copy `folder` into the storage; (key, content hash). Safe to repeat after a crash: the manifest comes last."""
+    """Copy an adapter into the storage; (key, hash). Safe to repeat after a crash: the manifest comes last."""
     check_weights(folder)
-    content = folder_hash(folder)
+    content = adapter_hash(folder)
     key = f"artefacts/{content}"
     if not default_storage.exists(f"{key}/{MANIFEST}"):
         names = [path.relative_to(folder).as_posix() for path in _files(folder)]
@@ -75,7 +66,7 @@ def _fetched(key: str) -> Path:
     return target
 
 
-def _put(storage: Storage, name: str, content: File) -> None:  # type: ignore[type-arg]  # generic in the stubs only
+def _put(storage: Storage, name: str, content: "File[Any]") -> None:
     """Write under exactly this name, over what a crash may have left."""
     if storage.exists(name):
         storage.delete(name)

@@ -19,7 +19,6 @@ from inference.spec import METRICS
 TAIL = 11  # lines of the log that fit its box while it grows
 LATEST = 8  # answers shown while they come
 SAMPLES_SHOWN = 3  # prompts
-PROMPT_SHOWN = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -147,11 +146,11 @@ def _training_facts(spec: dict[str, Any], result: dict[str, Any]) -> list[tuple[
 
 
 def _generation_facts(run: Run) -> list[tuple[str, str]]:
-    made, sampling, result = run.generation, run.generation.sampling, run.result
+    made, result = run.generation, run.result
     facts = [("Model", made.model.name), ("Data", f"{made.version}, {made.split}")]
     if made.template:
         facts += [("Engine", made.engine), ("Prompt template", made.template.name)]
-    facts += [(name.replace("_", " ").capitalize(), str(value)) for name, value in sampling.items() if value != []]
+    facts += _sampling_facts(made)
     if rate := result.get("tokens_per_second"):
         facts.append(("Throughput", f"{rate:,.0f} tokens per second in the batch"))
     if latency := result.get("latency"):
@@ -159,6 +158,27 @@ def _generation_facts(run: Run) -> list[tuple[str, str]]:
             ("Latency, one at a time", f"p50 {latency['p50']:.2f} s, p95 {latency['p95']:.2f} s, n = {latency['n']}")
         )
     return facts
+
+
+def applied_sampling(made: GenerationRun) -> dict[str, Any]:
+    """How tokens were chosen: as the run applied it, or as it was asked for until the run says so."""
+    return {**made.sampling, **(made.run.result.get("sampling") or {})}
+
+
+def asked_otherwise(made: GenerationRun) -> dict[str, Any]:
+    """Settings as they were asked for, where the run applied others."""
+    applied = applied_sampling(made)
+    return {name: value for name, value in made.sampling.items() if value != applied[name]}
+
+
+def _sampling_facts(made: GenerationRun) -> list[tuple[str, str]]:
+    asked, room = asked_otherwise(made), made.run.result.get("max_prompt_tokens")
+    facts = [
+        (name.replace("_", " ").capitalize(), f"{value} (asked for {asked[name]})" if name in asked else str(value))
+        for name, value in applied_sampling(made).items()
+        if value != []
+    ]
+    return [*facts, ("Longest prompt", f"{room:,} tokens")] if room else facts
 
 
 def _spent(run: Run) -> list[tuple[str, str]]:
@@ -251,5 +271,5 @@ def samples_of(run: Run) -> list[SampleGroup]:
 
 def _group(number: str, values: dict[str, Any], samples: Sequence[dict[str, Any]]) -> SampleGroup:
     own = [(int(sample["step"]), str(sample["text"])) for sample in samples if sample["id"] == number]
-    prompt = " ".join(f"{values.get('instruction', '')} {values.get('input', '')}".split())
-    return SampleGroup(prompt[:PROMPT_SHOWN], str(values.get("output", "")), own)
+    prompt = f"{values.get('instruction', '')}\n\n{values.get('input', '')}".strip()
+    return SampleGroup(prompt, str(values.get("output", "")), own)

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from evalhub.datasets.models import Split, Version
 from evalhub.errors import Refused
-from evalhub.runs.models import GenerationRun, Model, PromptTemplate
+from evalhub.runs.models import GenerationRun, Model, PromptTemplate, TrainingRun
 from inference.spec import GenerationSpec, Sampling, ScoringSpec
 from runkit.folder import RunRefused
 from training.presets import ABOUT, DEFAULT_PRESET, PRESETS
@@ -96,7 +96,11 @@ def generation_spec(
         "facts": facts,
     }
     if model.kind == Model.Kind.ADAPTER:
-        values |= {"adapter": model.reference, "adapter_facts": known.get("served", {})}
+        values |= {
+            "adapter": model.reference,
+            "adapter_facts": known.get("served", {}),
+            "max_prompt_tokens": trained_length(model),
+        }
     if model.kind == Model.Kind.ENDPOINT:
         values |= {
             "base_model": str(known.get("model", model.name)),
@@ -106,6 +110,12 @@ def generation_spec(
         }
     with refusals():
         return GenerationSpec.from_dict(values).to_dict()
+
+
+def trained_length(adapter: Model) -> int:
+    """Tokens of the longest example that `adapter` has learned from; 0 where no training of ours made it."""
+    training = TrainingRun.objects.select_related("run").filter(adapter=adapter).first()
+    return int(training.run.spec.get("max_length", 0)) if training else 0
 
 
 def scoring_spec(generation: GenerationRun, metrics: tuple[str, ...] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ cache without a look at the folder.
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from transformers import AutoTokenizer, GenerationConfig
 
 from inference.engines.base import Completion, Prompt, cut_at_stop, end_tokens
 from inference.environment import versions
-from inference.models import adapter_rank, content_hash, unavailable
+from inference.models import adapter_rank, unavailable
 from inference.spec import GenerationSpec
+from runkit.adapters import adapter_hash
 from runkit.folder import RunFolder, RunRefused
 
 ON_CPU = not torch.cuda.is_available()
@@ -180,10 +182,10 @@ def smallest_rank(rank: int) -> int:
 
 
 def adapter_request(path: str) -> Any:
-    """The adapter under a name and a number that belong to its content alone."""
+    """The adapter under a name and a number that belong to its weights alone."""
     if not path:
         return None
-    content = content_hash(path)
+    content = adapter_hash(Path(path))
     return LoRARequest(f"adapter-{content[:16]}", int(content[:7], 16) + 1, path)
 
 

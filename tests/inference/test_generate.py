@@ -19,9 +19,9 @@ from transformers import LlamaForCausalLM
 from inference import generate
 from inference.engines.base import Prompt
 from inference.engines.transformers import RowNoise, TransformersEngine
-from inference.models import weights_hash
 from inference.probe import EXACT, HALF, Precision, doubt
 from inference.spec import GenerationSpec
+from runkit.adapters import adapter_hash
 from runkit.folder import EXIT_BUSY, EXIT_CANCELLED, EXIT_DONE, EXIT_REFUSED, EventReader, RunFolder, RunRefused
 from runkit.prompts import encode_prompt
 from tests.inference import toy
@@ -147,11 +147,20 @@ def test_it_says_which_prompts_were_cut_to_fit(base: Path, tmp_path: Path) -> No
     folder = here(tmp_path / "run", toy.generation(base), rows)
     details = {row["id"]: row["details"] for row in toy.answers(folder)}
     assert details == {"long": {"prompt_truncated": True}, "q0": {}}
+    assert toy.result(folder)["max_prompt_tokens"] == 500
+
+
+def test_it_gives_prompts_less_room_where_that_was_asked(base: Path, tmp_path: Path) -> None:
+    rows = [{"id": "long", "messages": [{"role": "user", "content": "One sentence. " * 20}]}]
+    folder = here(tmp_path / "run", toy.generation(base, max_prompt_tokens=100), rows)
+    assert toy.answers(folder)[0]["prompt_tokens"] <= 100
+    assert toy.result(folder)["max_prompt_tokens"] == 100
 
 
 def test_it_ends_answers_earlier_where_they_would_fill_the_whole_context(base: Path, tmp_path: Path) -> None:
     folder = here(tmp_path, toy.generation(base, sampling={"max_tokens": 512}), toy.questions(2))
     assert toy.result(folder)["sampling"]["max_tokens"] == 256
+    assert toy.result(folder)["max_prompt_tokens"] == 256
     assert all(row["output_tokens"] <= 256 for row in toy.answers(folder))
     warnings = [event["text"] for event in EventReader(folder).new() if event["kind"] == "warning"]
     assert warnings == ["The model reads at most 512 tokens in all, so answers end after 256 instead of 512."]
@@ -186,7 +195,7 @@ def test_it_refuses_an_adapter_folder_that_was_overwritten(base: Path, adapter: 
     other = toy.save_adapter(tmp_path / "other", base, seed=5)
     spec = toy.generation(base, adapter=str(other), adapter_facts=toy.adapter_facts(base, adapter))
     assert "it is not the one that was trained; its probe gives" in refusal(tmp_path / "run", spec)
-    spec["adapter_facts"]["adapter_hash"] = weights_hash(str(adapter))
+    spec["adapter_facts"]["adapter_hash"] = adapter_hash(adapter)
     assert "its weights have changed since" in refusal(tmp_path / "hash", spec)
 
 

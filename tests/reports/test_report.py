@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from evalhub.reports.aggregates import build_report, study_report
 from evalhub.reports.report import Measure, as_json
 from evalhub.reports.statistics.result import Settings
-from evalhub.runs.models import Answer, Model, Run, Score, ScoringRun
+from evalhub.runs.models import Answer, GenerationRun, Model, Run, Score, ScoringRun
 from evalhub.runs.reading import facts_of
 from evalhub.studies.actions import import_ratings
 from evalhub.studies.models import Rating, RatingScore, Study
+from tests.conftest import logged_in
 from tests.reports import squality
-from tests.reports.ground import finished, rated_study, revise
+from tests.reports.ground import RESULT, finished, rated_study, revise
 
 QUICK = Settings(resamples=300, seed=7)
 
@@ -109,6 +111,18 @@ def test_an_arm_is_walked_back_to_its_training_version(study):
     assert (lineage.model, lineage.base, lineage.dataset, lineage.version) == ("Tuned", "Base", "Pages", 3)
     assert lineage.version_examples == 1247
     assert Run.objects.get(pk=lineage.training_run).kind == "training"
+
+
+def test_an_arm_tells_the_sampling_that_was_applied_and_what_was_asked_for_instead(study):
+    generation = study.arms.get(name="Tuned").generation
+    asked = {"temperature": 0.0, "max_tokens": 512, "stop": []}
+    GenerationRun.objects.filter(pk=generation.pk).update(sampling=asked)
+    Run.objects.filter(pk=generation.run_id).update(result={**RESULT, "sampling": {**asked, "max_tokens": 256}})
+    lineage = build_report(study, settings=QUICK).arm(2).lineage
+    assert lineage.sampling == {"temperature": 0.0, "max_tokens": 256, "stop": []}
+    assert lineage.sampling_asked == {"max_tokens": 512}
+    page = logged_in(study.created_by).get(reverse("reports:report", args=[study.project.slug, study.slug]))
+    assert "temperature 0.0, at most 256 tokens, asked for 512" in page.content.decode()
 
 
 def test_metrics_come_from_the_latest_scoring_and_are_paired(study):

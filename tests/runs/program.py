@@ -13,9 +13,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from runkit.adapters import adapter_hash
 from runkit.folder import EXIT_BUSY, EXIT_CANCELLED, EXIT_FAILED, EXIT_REFUSED, FolderBusy, RunCancelled, RunFolder
 
 STEPS = 20
+CONTEXT = 512  # tokens that its model reads
 PAUSES = {"slow": 0.3, "stubborn": 1.0}
 
 
@@ -54,7 +56,8 @@ def train(run, mode):
     (adapter / "adapter_model.safetensors").write_bytes(b"weights of " + str(count).encode())
     (adapter / "adapter_config.json").write_text(json.dumps({"r": run.spec["rank"]}))
     return {
-        "adapter": "adapter", "best_step": 10, "best_validation_loss": 1.0, "base_validation_loss": 2.5, "steps": STEPS,
+        "adapter": "adapter", "adapter_hash": adapter_hash(adapter),
+        "best_step": 10, "best_validation_loss": 1.0, "base_validation_loss": 2.5, "steps": STEPS,
         "seconds": 1.5, "tokens": 999, "tokens_per_second": 666.0, "precision": "fp32", "device": "cpu",
         "counts": {"train": count, "validation": 1, "truncated": 0, "without_label": 0},
         "template": {"hash": "t" * 64, "probes": [[1, 2]]}, "probe": {"token_ids": [1], "adapter_logprob": -1.0},
@@ -79,9 +82,14 @@ def generate(run, mode):
             file.flush()
             run.progress(number, len(prompts), unit="answers")
     latency = {prompts[0]["id"]: 0.25}
+    asked = run.spec["sampling"]
+    applied = {**asked, "max_tokens": min(asked["max_tokens"], CONTEXT // 2)}
+    adapter = run.spec["adapter"]
     return {"answers": len(prompts), "failed": 0, "seconds": 1.0, "output_tokens": 3 * len(prompts),
             "tokens_per_second": 30.0, "requests_per_second": 10.0, "latency_by_id": latency,
-            "latency": {"n": 1, "p50": 0.25, "p95": 0.25, "concurrency": 1}, "device": "cpu"}  # fmt: skip
+            "latency": {"n": 1, "p50": 0.25, "p95": 0.25, "concurrency": 1}, "device": "cpu", "sampling": applied,
+            "max_prompt_tokens": run.spec["max_prompt_tokens"] or CONTEXT - applied["max_tokens"],
+            "adapter_hash": adapter_hash(Path(adapter)) if adapter else None}  # fmt: skip
 
 
 def score(run, mode):

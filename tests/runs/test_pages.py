@@ -6,7 +6,7 @@ import json
 import pytest
 from django.urls import reverse
 
-from evalhub.runs import actions, lifecycle
+from evalhub.runs import actions, lifecycle, reading
 from evalhub.runs.models import Journal, Model, Run
 from tests.conftest import logged_in
 
@@ -203,6 +203,17 @@ def test_it_keeps_its_number_of_queries(
         )
     with django_assert_max_num_queries(13):
         client.get(url("list"))
+
+
+def test_it_shows_the_sampling_that_was_applied_and_what_was_asked_for_instead(project, generated, trained, admin):
+    facts = dict(reading.facts_of(generated))
+    assert (facts["Max tokens"], facts["Longest prompt"]) == ("256 (asked for 512)", "256 tokens")
+    page = logged_in(admin).get(reverse("runs:detail", args=["content-copy", generated.pk])).content.decode()
+    assert "256 (asked for 512)" in page
+    waiting = actions.request_generation(
+        project, model=generated.generation.model, version=generated.generation.version, by=admin, send=False
+    )
+    assert dict(reading.facts_of(waiting))["Max tokens"] == "512"
 
 
 def test_it_filters_by_kind_and_state(trained, generated, admin):

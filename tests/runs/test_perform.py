@@ -1,8 +1,12 @@
 """Runs done in line, with the worker's own code: what goes into the folder, what comes out of it."""
 
+import hashlib
 import json
+import shutil
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.core.files.storage import default_storage
 
 from evalhub.accounts.models import AuditEvent
@@ -24,6 +28,33 @@ def test_it_trains_an_adapter_and_registers_it(trained, base, project):
     assert adapter.template_hash == "t" * 64
     assert default_storage.exists(f"artefacts/{adapter.content_hash}/adapter_model.safetensors")
     assert AuditEvent.objects.filter(project=project, verb="keep adapter").count() == 1
+
+
+def test_an_adapter_goes_by_one_hash_wherever_it_is_named(trained, project, version, admin):
+    adapter = trained.training.adapter
+    run = actions.perform(actions.request_generation(project, model=adapter, version=version, by=admin, send=False))
+    weights = folder_of(trained) / "adapter" / "adapter_model.safetensors"
+    expected = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert adapter.content_hash == adapter.facts["served"]["adapter_hash"] == expected
+    assert trained.result["adapter_hash"] == run.result["adapter_hash"] == expected
+    assert adapter.reference == f"artefacts/{expected}"
+    assert AuditEvent.objects.get(verb="keep adapter").details["hash"] == expected
+
+
+def test_an_adapter_is_given_no_longer_prompts_than_it_was_trained_on(project, base, version, admin):
+    ask = {"version": version, "by": admin, "send": False}
+    trained = actions.perform(actions.request_training(project, base=base, settings={"max_length": 64}, **ask))
+    tuned = actions.request_generation(project, model=trained.training.adapter, **ask)
+    plain = actions.request_generation(project, model=base, **ask)
+    assert (tuned.spec["max_prompt_tokens"], plain.spec["max_prompt_tokens"]) == (64, 0)
+
+
+def test_the_migration_gives_older_adapters_the_hash_that_training_recorded(trained):
+    adapter = trained.training.adapter
+    Model.objects.filter(pk=adapter.pk).update(content_hash="f" * 64)
+    import_module("evalhub.runs.migrations.0003_one_adapter_hash").take_the_recorded_hash(apps, None)
+    adapter.refresh_from_db()
+    assert adapter.content_hash == trained.result["adapter_hash"]
 
 
 def test_it_writes_only_training_sides_into_a_training_folder(trained):
@@ -121,6 +152,14 @@ def test_it_keeps_no_adapter_that_could_run_code(project, base, version, admin, 
     assert trained.message == "Only safetensors are accepted; the folder holds pytorch_model.bin."
 
 
+def test_it_says_so_where_the_weights_are_missing(project, base, version, admin, trained):
+    (folder_of(trained) / "adapter" / "adapter_model.safetensors").unlink()
+    Run.objects.filter(pk=trained.pk).update(state="queued")
+    tasks.work(trained.pk)
+    trained.refresh_from_db()
+    assert trained.message == "The run left no adapter: adapter_model.safetensors is missing in its folder."
+
+
 def test_it_mends_an_artefact_that_a_crash_left_half_written(trained, tmp_path):
     adapter = trained.training.adapter
     stored = artefacts.local_folder(adapter.reference)
@@ -146,6 +185,6 @@ def test_it_writes_nothing_for_a_run_that_was_taken_from_it(project, base, versi
     lifecycle.release(claim, message="lost", lost=True)
     for name in ("result.json",):
         (folder / name).write_text((folder_of(trained) / name).read_text())
-    (folder / "adapter").mkdir()
+    shutil.copytree(folder_of(trained) / "adapter", folder / "adapter")
     assert not results.keep(claim, claim.run(), folder)
     assert Model.objects.filter(kind="adapter").count() == 1

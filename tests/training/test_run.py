@@ -8,6 +8,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainingArguments
 
+from runkit.adapters import adapter_hash
 from runkit.prompts import template_fingerprint
 from tests.training import toy
 from training.__main__ import main
@@ -47,6 +48,7 @@ def test_it_records_what_happened(done: Path, base: Path):
     assert result["steps"] == 40
     assert result["counts"] == {"train": 8, "validation": 8, "truncated": 0, "without_label": 0}
     assert result["precision"] == "fp32"
+    assert result["adapter_hash"] == adapter_hash(done / "adapter")
     assert result["tokens"] == 40 * sum(example.length for example in toy.examples(8))
     assert result["template"] == template_fingerprint(AutoTokenizer.from_pretrained(base))
     assert [point["step"] for point in result["history"]] == [0, 20, 40]
