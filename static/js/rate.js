@@ -48,9 +48,11 @@ function go(i) {
   if (shown) shown.checked = true;
   if (typed(cell) && document.activeElement !== $("input", cell) && !document.activeElement.matches("[name=comment], textarea")) $("input", cell).focus({ preventScroll: true });
 }
+const undecided = () => $("[name=preference]", form) !== null && $("[name=preference]:checked", form) === null;
 function count() {
   const done = cells.filter((cell) => scoreOf(cell) !== null).length;
-  for (const place of $$("[data-count]")) place.textContent = `${done} of ${cells.length} scored`;
+  const rest = done === cells.length && undecided() ? " · overall choice missing" : "";
+  for (const place of $$("[data-count]")) place.textContent = `${done} of ${cells.length} scored${rest}`;
 }
 function say(text, isError = false) {
   const place = $("#say");
@@ -194,7 +196,8 @@ async function submit() {
   for (const cell of cells) cell.toggleAttribute("data-missing", open.includes(cell) || off.includes(cell));
   if (open.length) { go(cells.indexOf(open[0])); return say(missing(open.map((cell) => cell.dataset.name)), true); }
   if (off.length) { go(cells.indexOf(off[0])); return say(`${off[0].dataset.name} must be a whole number from ${low} to ${high}.`, true); }
-  if ($("[name=preference]", form) && !$("[name=preference]:checked", form)) { $("[name=preference]", form).focus(); return say("Choose which answer is better overall, or that they tie.", true); }
+  $(".prefer", form)?.toggleAttribute("data-missing", undecided());
+  if (undecided()) { $("[name=preference]", form).focus(); return say("Choose which answer is better overall, or that they tie.", true); }
   busy = true;
   clearTimeout(draftTimer);
   keep({ key: form.elements.key.value });
@@ -334,8 +337,12 @@ function prefer(place) { // in Overall a digit counts the choices from the left;
   if (!choice) return;
   choice.checked = true;
   choice.focus();
-  if (complaining()) say("");
+  chosen();
   changed();
+}
+function chosen() {
+  delete $(".prefer", form).dataset.missing;
+  if (complaining()) say("");
 }
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
@@ -369,6 +376,7 @@ document.addEventListener("input", (event) => {
   if (!form?.contains(event.target) || event.target.name === "shown") return;
   const cell = event.target.closest(".score");
   if (cell) { delete cell.dataset.missing; if (complaining()) say(""); go(cells.indexOf(cell)); }
+  if (event.target.name === "preference") chosen();
   changed();
 });
 document.addEventListener("focusin", (event) => { const cell = event.target.closest?.(".score"); if (cell && form?.contains(cell)) go(cells.indexOf(cell)); });

@@ -9,12 +9,14 @@ from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from evalhub.accounts.models import User
 from evalhub.studies import actions
+from evalhub.studies.design import ArmDesign
 from evalhub.studies.models import Assignment, Flag, Rating, RatingScore, Study
 from tests.accounts.test_login import PASSWORD
 from tests.browser.visitor import DESK, PHONE, Visitor
 from tests.conftest import logged_in
 from tests.parts import chromium
 from tests.studies.conftest import Maker
+from tests.studies.ground import finished_run, frozen_version
 from tests.studies.test_pages import at
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -234,13 +236,13 @@ def log_out(page: Page, settings) -> None:
 
 
 def log_in_elsewhere(page: Page) -> None:
-    """Sign in in the tab that the banner's link opens, and come back."""
+    """Log in in the tab that the banner's link opens, and come back."""
     with page.context.expect_page() as opened:
         page.locator("#lost a").click()
     other = opened.value
     other.get_by_label("E-mail or user name").fill("noor")
     other.get_by_label("Password").fill(PASSWORD)
-    other.get_by_role("button", name="Sign in").click()
+    other.get_by_role("button", name="Log in").click()
     expect(other.get_by_role("button", name="Log out")).to_be_visible()
     other.close()
     page.bring_to_front()
@@ -267,7 +269,7 @@ def test_a_lost_session_loses_no_draft_and_no_submit(come_in, study: Study, expe
     page.goto(f"{noor.root}/login/?next={at('rate', study)}")
     page.get_by_label("E-mail or user name").fill("noor")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Log in").click()
     page.wait_for_selector(f"#main[data-token='{first}']")
     expect(page.locator("[data-count]").first).to_have_text("2 of 8 scored")
     expect(page.locator("[data-saved]")).to_contain_text("draft saved")
@@ -301,6 +303,64 @@ def test_three_answers_and_the_preference_by_keyboard(come_in, make_study: Maker
     assert Rating.objects.get().preference == "tie"
     assert [int(s.value) for s in RatingScore.objects.order_by("criterion__position", "position")][-1] == 3
     noor.look("rating page with three answers")
+
+
+def test_what_is_still_missing_is_said_before_one_submits(
+    come_in, make_study: Maker, admin: User, expert: User
+) -> None:
+    study = actions.open_study(make_study(ask_preference=True), by=admin)
+    noor = come_in(expert)
+    page = begin(noor, study)
+    said = page.locator("[data-count]").first
+    noor.press(*"8979875")
+    expect(said).to_have_text("7 of 8 scored")
+    noor.press("8")
+    expect(said).to_have_text("8 of 8 scored · overall choice missing")
+    noor.press("Enter")
+    expect(page.locator("#say")).to_contain_text("Choose which answer is better")
+    expect(page.locator(".prefer[data-missing]")).to_have_count(1)
+    page.get_by_text("A is better").click()
+    expect(said).to_have_text("8 of 8 scored")
+    expect(page.locator(".prefer[data-missing]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_nothing_that_sticks_to_the_window_covers_what_one_enters_last(
+    come_in, make_study: Maker, admin: User, expert: User, size: dict[str, int]
+) -> None:
+    long = dict.fromkeys(range(6), "A long answer that takes more than a line of its own. " * 8)
+    version = frozen_version(make_study().project, admin, name="Long")
+    arms = [ArmDesign(name, finished_run(version, admin, model=name, texts=long)) for name in ("One", "Two")]
+    study = actions.create_study(
+        version.dataset.project, name="Long", by=admin, arms=arms, raters=[expert], overlap=1, ask_preference=True
+    )
+    actions.open_study(study, by=admin)
+    noor = come_in(expert, size)
+    page = begin(noor, study)
+    for _ in range(2):
+        noor.press(*"89798758", "Enter")
+        expect(page.locator("#say")).to_contain_text("Choose which answer is better")
+        for part in (".prefer", ".comment input"):
+            page.locator(part).scroll_into_view_if_needed()
+            assert in_sight(page, part), part
+        noor.press("1", "Enter")
+        expect(page.locator("#undo")).to_be_visible()
+        page.locator(".comment input").focus()
+        assert in_sight(page, ".comment input")  # with the undo on the page
+        page.locator(".comment input").blur()
+    noor.look("rating page with an undo")
+
+
+TOUCHED = """element => {
+    const box = element.getBoundingClientRect();
+    const seen = [box.top + 4, box.bottom - 4].map((y) => document.elementFromPoint(box.left + 4, y));
+    return seen.every((part) => part !== null && (element.contains(part) || part.contains(element)));
+}"""
+
+
+def in_sight(page: Page, part: str) -> bool:
+    """Whether a finger on the part's top and bottom edge would touch it, and nothing that lies over it."""
+    return bool(page.locator(part).evaluate(TOUCHED))
 
 
 def test_a_scale_to_a_hundred_is_typed(come_in, make_study: Maker, admin: User, expert: User) -> None:
