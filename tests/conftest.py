@@ -14,11 +14,14 @@ from django.core.servers.basehttp import ThreadedWSGIServer
 from django.db import connection
 from django.test import Client
 from django.test.testcases import LiveServerThread
+from hypothesis import settings as hypothesis
 from pytest_django.live_server_helper import LiveServer
 
 from evalhub.accounts.models import Membership, Project, Role, User
 from tests.parts import PARTS, missing
 
+hypothesis.register_profile("evalhub", deadline=None)  # a busy machine is not a wrong answer
+hypothesis.load_profile("evalhub")
 NO_SKIP = os.environ.get("EVALHUB_NO_SKIP") == "1"
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
