@@ -10,7 +10,7 @@ from evalhub.accounts.models import Role
 COUNTING = ("No try is", "One try is", "Two tries are", "Three tries are", "Four tries are")
 
 
-class SignInForm(AuthenticationForm):
+class LogInForm(AuthenticationForm):
     """User name or e-mail, and password; says how many tries are left."""
 
     def get_invalid_login_error(self) -> ValidationError:

@@ -4,7 +4,7 @@ from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, path, reverse_lazy
 
 from evalhub.accounts import api, profile, views
-from evalhub.accounts.forms import SignInForm
+from evalhub.accounts.forms import LogInForm
 from evalhub.accounts.mail import sends_mail
 
 app_name = "accounts"
@@ -13,7 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "login/",
         auth.LoginView.as_view(
-            template_name="accounts/login.html", authentication_form=SignInForm, redirect_authenticated_user=True
+            template_name="accounts/login.html", authentication_form=LogInForm, redirect_authenticated_user=True
         ),
         name="login",
     ),

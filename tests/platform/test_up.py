@@ -52,7 +52,7 @@ def wait_for_page(port: int, seconds: float = 90) -> None:
     while time.monotonic() < end:
         try:
             with urlopen(f"http://127.0.0.1:{port}/login/", timeout=5) as page:
-                assert b"Sign in" in page.read()
+                assert b"Log in" in page.read()
                 return
         except (URLError, OSError):
             time.sleep(0.05)
