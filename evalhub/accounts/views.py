@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from evalhub.accounts import actions
+from evalhub.accounts.audit import told
 from evalhub.accounts.forms import InviteForm, NewProjectForm, ProjectForm, RegisterForm, RoleForm
 from evalhub.accounts.mail import send_invitation, sends_mail
 from evalhub.accounts.models import AuditEvent, Invitation, Membership, Project, Role, User
@@ -83,9 +84,15 @@ def members_page(request: HttpRequest, project: Project, **extra: object) -> Htt
         "now": timezone.now(),
         "roles": Role.choices,
         "sends_mail": sends_mail(),
-        "events": AuditEvent.objects.filter(project=project).select_related("actor")[:RECENT_EVENTS],
+        "events": recent_events(project),
     }
     return render(request, "accounts/members.html", context | extra)
+
+
+def recent_events(project: Project) -> list[tuple[AuditEvent, str]]:
+    """(event, its sentence) of what was decided last, the newest first."""
+    events = AuditEvent.objects.filter(project=project).select_related("actor")[:RECENT_EVENTS]
+    return [(event, told(event)) for event in events]
 
 
 @login_required

@@ -323,7 +323,14 @@ def decide_many(dataset: Dataset, *, pks: Sequence[int], approving: bool, by: Us
         changed = list(examples.values_list("pk", flat=True))
         Example.objects.filter(pk__in=changed).update(state=state, updated_at=timezone.now())
         if changed:
-            _note(dataset, by, "approve" if approving else "reject", examples=changed)
+            count = "1 example" if len(changed) == 1 else f"{len(changed):,} examples"
+            _note(
+                dataset,
+                by,
+                "approve" if approving else "reject",
+                f"{count} of dataset {dataset.slug}",
+                examples=changed,
+            )
     return len(changed)
 
 

@@ -10,6 +10,7 @@ from evalhub.reports.aggregates import brief_reports, study_report
 from evalhub.reports.report import StudyReport
 from evalhub.reports.words import result_line
 from evalhub.runs.models import Model, Run
+from evalhub.runs.reading import models_of
 from evalhub.studies.models import Study
 from evalhub.studies.progress import StudyRow, study_rows
 
@@ -77,12 +78,12 @@ def runs_under_way(project: Project) -> QuerySet[Run]:
 
 
 def stock(project: Project) -> Stock:
-    models = Model.objects.filter(project=project)
+    models = models_of(project)
     return Stock(
         datasets=Dataset.objects.filter(project=project).count(),
         examples=Example.objects.filter(dataset__project=project, state=Example.State.APPROVED).count(),
         versions=Version.objects.filter(dataset__project=project).count(),
-        models=models.exclude(kind=Model.Kind.EXTERNAL).count(),
+        models=models.count(),
         adapters=models.filter(kind=Model.Kind.ADAPTER).count(),
         runs=project.runs.count(),
         studies=project.studies.count(),

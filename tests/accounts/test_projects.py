@@ -147,7 +147,7 @@ def test_it_says_what_is_wrong_and_makes_no_account(admin, project, form, senten
 
 def test_it_lets_a_person_with_an_account_join_with_it(admin, outsider, project) -> None:
     link = invite_by_page(admin, project, "rex@example.org", "pm")
-    assert "Sign in and join" in text(Client().get(link))
+    assert "Log in and join" in text(Client().get(link))
     assert "Join as rex" in text(logged_in(outsider).get(link))
     logged_in(outsider).post(f"{link}accept/")
     assert membership(project, outsider).role == Role.PM
@@ -228,7 +228,7 @@ def test_it_writes_down_who_did_what(admin, expert, project) -> None:
     actions.remove_member(membership(project, expert), by=admin)
     events = AuditEvent.objects.filter(project=project).values_list("verb", "actor__username", "target")
     assert set(events) == {("change role", "ines", "noor"), ("remove member", "ines", "noor")}
-    assert "Change role: noor" in text(logged_in(admin).get(reverse("accounts:members", args=[project.slug])))
+    assert "Changed the role of noor" in text(logged_in(admin).get(reverse("accounts:members", args=[project.slug])))
 
 
 def test_it_undoes_the_event_with_the_action(admin, project) -> None:
