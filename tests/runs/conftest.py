@@ -22,6 +22,7 @@ def _own_folders(settings, tmp_path):
     settings.RUNS_FOLDER = tmp_path / "runs"
     settings.MEDIA_ROOT = tmp_path / "files"
     settings.RUN_PROGRAMS = programs("quick")
+    settings.MODEL_ROOTS = [*settings.MODEL_ROOTS, tmp_path]
 
 
 @pytest.fixture
