@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from evalhub.accounts.models import User
@@ -231,8 +232,9 @@ def test_a_submit_that_never_arrived_is_replayed_after_a_crash_of_the_window(
     noor.troubles[:] = [t for t in noor.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
 
 
-def log_out(page: Page, settings) -> None:
-    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+def end_sessions() -> None:
+    """As an administrator, a clean-up or a change of the password does, while somebody rates."""
+    Session.objects.all().delete()
 
 
 def log_in_elsewhere(page: Page) -> None:
@@ -252,14 +254,27 @@ def kept_in(page: Page) -> str | None:
     return page.evaluate("localStorage.getItem(`rating:${document.querySelector('#main').dataset.token}`)")
 
 
-def test_a_lost_session_loses_no_draft_and_no_submit(come_in, study: Study, expert: User, settings) -> None:
+def test_a_phone_says_that_the_session_ended_wherever_one_is_on_the_page(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert, PHONE)
+    page = begin(noor, study)
+    end_sessions()
+    page.locator(".score label:visible").first.click()
+    expect(page.locator("#lost")).to_be_visible()
+    page.locator(".comment input").scroll_into_view_if_needed()
+    assert in_sight(page, "#lost")
+    assert in_sight(page, ".switch .seg")
+    assert noor.troubles
+    noor.troubles.clear()  # the answer 401, which the banner tells
+
+
+def test_a_lost_session_loses_no_draft_and_no_submit(come_in, study: Study, expert: User) -> None:
     noor = come_in(expert)
     page = begin(noor, study)
     first = token_on(page)
     noor.press("8")
     expect(page.locator("[data-saved]")).to_contain_text("draft saved")
     assert kept_in(page) is None
-    log_out(page, settings)
+    end_sessions()
     noor.press("9")
     expect(page.locator("#lost")).to_be_visible()
     noor.look("rating page, logged out")
@@ -275,7 +290,7 @@ def test_a_lost_session_loses_no_draft_and_no_submit(come_in, study: Study, expe
     expect(page.locator("[data-saved]")).to_contain_text("draft saved")
     noor.press(*"798758")
     expect(page.locator("[data-saved]")).to_contain_text("draft saved")
-    log_out(page, settings)
+    end_sessions()
     noor.press("Enter")
     expect(page.locator("#say")).to_contain_text("Not stored: log in again")
     assert not Rating.objects.exists()
