@@ -1,10 +1,12 @@
 """Every page of every room, for every role: nothing inline, the policy on it, and no page for strangers."""
 
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -146,3 +148,14 @@ def test_it_says_that_the_database_is_away(client: Client, monkeypatch: pytest.M
     monkeypatch.setattr("evalhub.health.connection.cursor", away)
     answer = client.get("/healthz", headers={"Host": "10.1.2.3"})
     assert (answer.status_code, answer.json()["status"]) == (503, "the database does not answer")
+
+
+SCROLLING = re.compile(r'<\w+ class="scroll[ "][^>]*>')
+
+
+def test_it_names_every_region_that_scrolls_and_lets_the_keyboard_reach_it() -> None:
+    """The style that shades the edge is the class's own: whoever scrolls a table some other way shows nothing."""
+    for path in sorted((settings.BASE_DIR / "templates").rglob("*.html")):
+        for tag in SCROLLING.findall(path.read_text(encoding="utf-8")):
+            for part in ('tabindex="0"', 'role="region"', "aria-label="):
+                assert part in tag, f"{path.name}: {tag}"
