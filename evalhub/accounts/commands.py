@@ -1,6 +1,7 @@
 """What the commands of every room share: who acts, with which right; sentences and bars for people, JSON for scripts.
 
-A bar and a line about what is being done go to standard error, the answer to standard output.
+A bar and a line about what is being done go to standard error, the answer to standard output. With --json the answer is
+one JSON object, also where the command declines: then it has `error`, and `problems` by line where there are any.
 """
 
 import json
@@ -8,10 +9,11 @@ import os
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -22,48 +24,91 @@ from evalhub.accounts.permissions import Right, may
 from evalhub.errors import as_refusal
 
 BAR = 30  # characters
+PROBLEM = ("line", "field", "reason")
 
 
-class ProjectCommand(BaseCommand):
-    """A command that acts as a person with `right` in a project; what goes wrong is one sentence and status 1."""
+@dataclass(frozen=True)
+class Told:
+    """What a command tells: `values` to scripts, `lines` to people, and in `error` why it did not do what was asked."""
 
-    right: Right
-    lines: Sequence[str] | None = None  # what people read instead of the answer's fields
+    values: dict[str, Any]
+    lines: Sequence[str] = ()
+    error: str = ""
+
+
+class Declined(CommandError):
+    """A sentence for standard error, with the rows of a file that are to blame."""
+
+    def __init__(self, message: str, problems: Iterable[object] = ()) -> None:
+        super().__init__(message)
+        self.problems = [{name: getattr(problem, name) for name in PROBLEM} for problem in problems]
+
+
+class Parser(CommandParser):
+    """Says also in JSON, where that was asked for, that the words of a command line cannot be understood."""
+
+    def error(self, message: str) -> NoReturn:
+        if self.called_from_command_line and "--json" in sys.argv:
+            sys.stdout.write(f"{as_line({'error': message})}\n")
+        super().error(message)
+
+
+class TellingCommand(BaseCommand):
+    """A command that says what it has done; what goes wrong is one sentence on standard error and status 1."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's own, with --version left to us: here it is a dataset's."""
-        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
+        parser = super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
+        parser.__class__ = Parser
+        return parser
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--project", required=True, metavar="SLUG", help="The project's short name.")
-        parser.add_argument("--as", dest="username", default="", metavar="USERNAME",
-                            help="Who acts; else the project's first admin.")  # fmt: skip
         parser.add_argument("--json", action="store_true", help="Print one JSON object on standard output.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with one_sentence():
-            project = project_named(options["project"])
-            by = acting_user(project, options["username"], self.right)
-            answer, done = self.act(project, by, options)
-        self.tell(answer, as_json=options["json"])
-        if not done:
-            raise CommandError(str(answer.get("message") or answer.get("state")))
+        try:
+            with one_sentence():
+                told = self.perform(options)
+        except CommandError as refusal:
+            if options["json"]:
+                self.stdout.write(as_line(declined(refusal)))
+            raise
+        self.tell(told, as_json=options["json"])
+        if told.error:
+            raise CommandError(told.error)
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-        """Do it; what to tell, and whether it was done."""
+    def perform(self, options: dict[str, Any]) -> Told:
+        """Do it."""
         raise NotImplementedError
 
     def say(self, sentence: str) -> None:
         """To people, while they wait."""
         self.stderr.write(sentence, str)
 
-    def tell(self, answer: dict[str, Any], *, as_json: bool) -> None:
-        if as_json:
-            self.stdout.write(as_line(answer))
-            return
-        fields = (f"{name}: {value}" for name, value in answer.items() if value not in ("", None, [], {}))
-        for line in fields if self.lines is None else self.lines:
+    def tell(self, told: Told, *, as_json: bool) -> None:
+        values = told.values | ({"error": told.error} if told.error else {})
+        for line in [as_line(values)] if as_json else told.lines:
             self.stdout.write(line)
+
+
+class ProjectCommand(TellingCommand):
+    """A command that acts as a person with `right` in a project."""
+
+    right: Right
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--project", required=True, metavar="SLUG", help="The project's short name.")
+        parser.add_argument("--as", dest="username", default="", metavar="USERNAME",
+                            help="Who acts; else the project's first admin.")  # fmt: skip
+
+    def perform(self, options: dict[str, Any]) -> Told:
+        project = project_named(options["project"])
+        return self.act(project, acting_user(project, options["username"], self.right), options)
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+        """Do it in this project, as this person."""
+        raise NotImplementedError
 
 
 class Bar:
@@ -108,7 +153,13 @@ def one_sentence() -> Iterator[None]:
         refusal = as_refusal(error)
         if refusal is None:
             raise
-        raise CommandError(refusal.message) from error
+        raise Declined(refusal.message, getattr(error, "problems", ())) from error
+
+
+def declined(refusal: CommandError) -> dict[str, Any]:
+    """A refusal as a script wants it."""
+    problems = getattr(refusal, "problems", [])
+    return {"error": str(refusal)} | ({"problems": problems} if problems else {})
 
 
 def project_named(slug: str) -> Project:

@@ -16,19 +16,33 @@ from evalhub.accounts.api import caller, checked
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, project_for
 from evalhub.datasets.models import Split, Version
-from evalhub.runs import actions, reading
+from evalhub.runs import actions, places, reading
 from evalhub.runs.models import Answer, Model, PromptTemplate, Run, Score
 from training.presets import DEFAULT_PRESET, PRESETS
 
 READING = ("GET", "HEAD", "OPTIONS")
 
 
+def sees_paths(context: dict[str, Any]) -> bool:
+    """Whether an answer goes to somebody who knows this machine's folders anyway."""
+    return bool("request" in context and caller(context["request"]).is_superuser)
+
+
 class ModelOut(serializers.ModelSerializer[Model]):
+    reference = serializers.SerializerMethodField(help_text="Of a local folder its name; superusers see the path.")
+    loaded = serializers.BooleanField(
+        read_only=True, help_text="A run has loaded it; until then a hub id is unchecked."
+    )
+
     class Meta:
         model = Model
         fields = (
-            "id", "name", "kind", "reference", "base", "content_hash", "template_hash", "facts", "created_at",
+            "id", "name", "kind", "reference", "base", "content_hash", "template_hash", "facts", "loaded",
+            "created_at",
         )  # fmt: skip
+
+    def get_reference(self, model: Model) -> str:
+        return places.shown(model.reference, whole=sees_paths(self.context))
 
 
 class ModelIn(serializers.Serializer[Any]):
@@ -51,9 +65,14 @@ class RunOut(serializers.ModelSerializer[Run]):
 
 class WholeRunOut(RunOut):
     model = serializers.SerializerMethodField(help_text="The adapter that a training left, or the model that answered.")
+    spec = serializers.SerializerMethodField(help_text="What was asked for; of a local folder its name alone.")
 
     class Meta(RunOut.Meta):
         fields = (*RunOut.Meta.fields, "model", "spec", "result")
+
+    def get_spec(self, run: Run) -> dict[str, Any]:
+        known = {"base_model": places.shown(run.spec["base_model"])} if "base_model" in run.spec else {}
+        return {**run.spec, **known}
 
     def get_model(self, run: Run) -> int | None:
         if run.kind == Run.Kind.TRAINING:
@@ -177,13 +196,14 @@ class Models(InProject, generics.ListAPIView[Model]):
     serializer_class = ModelOut
 
     def get_queryset(self) -> QuerySet[Model]:
-        return Model.objects.filter(project=self.project).order_by("kind", "name")
+        return reading.models_of(self.project)
 
     @extend_schema(request=ModelIn, responses={201: ModelOut})
     def post(self, request: Request, **kwargs: Any) -> Response:
         given = checked(ModelIn(data=request.data))
         model = actions.register_model(self.project, by=caller(request), **given)
-        return Response(ModelOut(model).data, status=status.HTTP_201_CREATED)
+        shown = self.get_queryset().get(pk=model.pk)
+        return Response(self.get_serializer(shown).data, status=status.HTTP_201_CREATED)
 
 
 class ModelDetail(InProject):
@@ -191,7 +211,8 @@ class ModelDetail(InProject):
     serializer_class = ModelOut
 
     def get(self, request: Request, **kwargs: Any) -> Response:
-        return Response(ModelOut(self.model_here(self.kwargs["pk"])).data)
+        found = get_object_or_404(reading.models_of(self.project), pk=self.kwargs["pk"])
+        return Response(self.get_serializer(found).data)
 
 
 @extend_schema(parameters=[OpenApiParameter("kind", OpenApiTypes.STR), OpenApiParameter("state", OpenApiTypes.STR)])

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from evalhub.accounts.permissions import Right, project_for
 from evalhub.errors import as_refusal
-from evalhub.runs import actions, specs
+from evalhub.runs import actions, reading, specs
 from evalhub.runs.forms import AnswersForm, GenerationForm, ModelForm, TrainingForm
 from evalhub.runs.models import GenerationRun
 from evalhub.runs.views import person_of
@@ -152,6 +152,8 @@ def register(request: HttpRequest, project_slug: str) -> HttpResponse:
             facts=form.facts(),
         )
         messages.success(request, f"{model.name} is registered.")
+        if said := reading.unchecked(model):
+            messages.warning(request, said)
         return redirect("runs:models", project.slug)
 
     return answered(request, form, "runs/register.html", {"here": "models"}, do)

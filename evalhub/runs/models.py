@@ -43,6 +43,11 @@ class Model(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def is_of_hub(self) -> bool:
+        """Known by its name on a hub, where nobody may have looked."""
+        return self.kind == self.Kind.BASE and self.facts.get("source") == "hub"
+
 
 class PromptTemplate(models.Model):
     """How an example becomes a chat message. The model's own chat template does the rest."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Avg, Count, Q, QuerySet
+from django.db.models import Avg, Count, Exists, OuterRef, Q, QuerySet
 
 from evalhub.accounts.models import Project
 from evalhub.datasets.models import VersionExample
-from evalhub.runs import charts, follow
+from evalhub.runs import charts, follow, registry
 from evalhub.runs.folders import folder_of
-from evalhub.runs.models import Answer, GenerationRun, Journal, Model, Run, Score
+from evalhub.runs.models import Answer, GenerationRun, Journal, Model, Run, Score, TrainingRun
 from evalhub.runs.prices import NO_TABLE, NO_TOKENS, prices_of, tokens_of
 from inference.spec import METRICS
 
@@ -100,13 +100,22 @@ def scores_of(generation: GenerationRun) -> list[MetricRow]:
 
 
 def models_of(project: Project) -> QuerySet[Model]:
-    """The registry, with what made an adapter and how often a model has answered."""
+    """The registry, with what made an adapter, how often a model has answered, and whether a run ever loaded it."""
+    learned_on = TrainingRun.objects.filter(base=OuterRef("pk"), run__state=Run.State.SUCCEEDED)
     return (
         Model.objects.filter(project=project)
         .select_related("base", "training__run")
         .annotate(answered=Count("generation_runs", filter=Q(generation_runs__run__state="succeeded"), distinct=True))
+        .annotate(loaded=Q(answered__gt=0) | Exists(learned_on))
         .order_by("kind", "name")
     )
+
+
+def unchecked(model: Model) -> str:
+    """Why nobody can say yet whether a model of the hub is there; empty once a run has loaded it."""
+    if not model.is_of_hub or models_of(model.project).filter(pk=model.pk, loaded=True).exists():
+        return ""
+    return registry.not_checked(model.reference)
 
 
 def by_hand(run: Run) -> str:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
 from evalhub.errors import Refused
+from evalhub.runs import places
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 PICKLED = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"}
@@ -25,8 +28,16 @@ def checked_base(reference: str) -> tuple[str, dict[str, Any], str]:
         if not HUB_ID.fullmatch(reference):
             raise Refused(f"“{reference}” is neither a hub id nor the path of a folder.", field="reference")
         return reference, {"source": "hub"}, ""
-    folder = Path(reference).expanduser()
-    return str(folder.resolve()), *checked_folder(folder)
+    folder = places.allowed_folder(Path(reference))
+    return str(folder), *checked_folder(folder)
+
+
+def not_checked(reference: str) -> str:
+    """What is said of a hub id: the web asks no hub, so only a run that loads the model can tell."""
+    said = f"Whether the hub has {reference} was not checked; that shows when a run first loads it."
+    if not settings.OFFLINE:
+        return said
+    return f"{said} Contact with the hub is switched off here (EVALHUB_OFFLINE), so it must be on this machine already."
 
 
 def looks_local(reference: str) -> bool:
@@ -76,6 +87,7 @@ def checked_endpoint(reference: str, facts: dict[str, Any]) -> str:
     parts = urlsplit(reference.strip())
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise Refused("The address of an endpoint begins with http:// or https://.", field="reference")
+    places.allowed_host(parts)
     if parts.username or parts.password:
         raise Refused("Put the key into an environment variable, not into the address.", field="reference")
     variable = str(facts.get("key_variable", ""))

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.errors import Refused
-from evalhub.runs import actions, charts, reading
+from evalhub.runs import actions, charts, places, reading
 from evalhub.runs.forms import ScoringForm, new_key
 from evalhub.runs.models import Run
 
@@ -129,7 +129,8 @@ def models(request: HttpRequest, project_slug: str) -> HttpResponse:
     """The registry."""
     user = person_of(request)
     project = project_for(user, project_slug, Right.VIEW_RUNS)
-    context = {"here": "models", "models": reading.models_of(project), "may_run": may(user, project, Right.RUN)}
+    rows = [(model, places.shown(model.reference, whole=user.is_superuser)) for model in reading.models_of(project)]
+    context = {"here": "models", "rows": rows, "may_run": may(user, project, Right.RUN)}
     return render(request, "runs/models.html", context)
 
 

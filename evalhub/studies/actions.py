@@ -85,7 +85,10 @@ def create_study(
     Raises Refused with one sentence when the design cannot work.
     """
     asked = list(default_criteria(scale) if criteria is None else criteria)
-    _check_design(project, name, arms, asked, overlap=overlap, margin=margin, primary=primary_criterion, scale=scale)
+    check_design(
+        project, name, arms=arms, criteria=asked, raters=raters, overlap=overlap, margin=margin,
+        primary=primary_criterion, scale=scale,
+    )  # fmt: skip
     choice = choose(arms, items=items, seed=seed)
     study = Study.objects.create(
         project=project, name=name.strip(), slug=free_slug(project, name), description=description, credit=credit,
@@ -110,19 +113,23 @@ def make_criteria(study: Study, criteria: Sequence[CriterionDesign]) -> list[Cri
     )  # fmt: skip
 
 
-def _check_design(
+def check_design(
     project: Project,
     name: str,
+    *,
     arms: Sequence[ArmDesign],
     criteria: Sequence[CriterionDesign],
-    *,
+    raters: Sequence[User],
     overlap: int,
     margin: float,
     primary: str,
-    scale: Scale,
+    scale: Scale = DEFAULT_SCALE,
 ) -> None:
+    """Raise Refused for what no study can be made of; nothing is read but names and roles."""
     check_name(project, name)
     _check_arms(project, arms)
+    for user in raters:
+        _check_may_rate(project, user)
     keys = [c.key for c in criteria]
     if not keys:
         raise Refused("A study needs at least one criterion.", field="criteria")
@@ -204,16 +211,14 @@ def _distinct(keys: Sequence[str]) -> list[str]:
 
 def _make_raters(study: Study, users: Sequence[User]) -> None:
     people = list(dict.fromkeys(users))
-    for user in people:
-        _check_may_rate(study, user)
     random.Random(study.seed).shuffle(people)  # noqa: S311  (a pseudonym's number must not follow the list of names)
     Rater.objects.bulk_create(
         Rater(study=study, user=user, pseudonym=f"Rater {number}") for number, user in enumerate(people, 1)
     )
 
 
-def _check_may_rate(study: Study, user: User) -> None:
-    if not may(user, study.project, Right.RATE):
+def _check_may_rate(project: Project, user: User) -> None:
+    if not may(user, project, Right.RATE):
         raise Refused(f"{user} is not an expert of this project; invite them first.", field="raters")
 
 
@@ -222,7 +227,7 @@ def add_rater(study: Study, *, user: User, by: User) -> Rater:
     """One more expert, at any time before the study closes."""
     if study.state == Study.State.CLOSED:
         raise Refused("This study is closed; nobody can rate in it any more.")
-    _check_may_rate(study, user)
+    _check_may_rate(study.project, user)
     if study.raters.filter(user=user).exists():
         raise Refused(f"{user} is already a rater of this study.", field="raters")
     rater = Rater.objects.create(study=study, user=user, pseudonym=_free_pseudonym(study))
@@ -254,7 +259,7 @@ def open_study(study: Study, *, by: User, accept_warnings: bool = False) -> Stud
     Raises Refused when the design cannot be rated, or when the identity scan found something that
     nobody has accepted.
     """
-    _check_can_open(study)
+    check_can_open(study)
     found = identity_warnings(study)
     if found and not accept_warnings:
         raise Refused(
@@ -269,19 +274,23 @@ def open_study(study: Study, *, by: User, accept_warnings: bool = False) -> Stud
     return study
 
 
-def _check_can_open(study: Study) -> None:
+def check_can_open(study: Study) -> None:
     if study.state != Study.State.DRAFT:
         raise Refused("This study has already been opened.")
-    if study.arms.count() < 2:
-        raise Refused("A study needs at least two arms to compare.")
     if not study.items.exists():
         raise Refused("This study has no items.")
-    raters = study.raters.count()
+    check_can_be_rated(arms=study.arms.count(), raters=study.raters.count(), overlap=study.overlap)
+
+
+def check_can_be_rated(*, arms: int, raters: int, overlap: int) -> None:
+    """Raise Refused for numbers of arms, raters and ratings per item with which no study can be opened."""
+    if arms < 2:
+        raise Refused("A study needs at least two arms to compare.")
     if not raters:
         raise Refused("This study has no raters; add at least one expert first.")
-    if raters < study.overlap:
+    if raters < overlap:
         raise Refused(
-            f"Each item needs {study.overlap} ratings by different people, but the study has "
+            f"Each item needs {overlap} ratings by different people, but the study has "
             f"{raters} {'rater' if raters == 1 else 'raters'}; add raters or lower the overlap."
         )
 

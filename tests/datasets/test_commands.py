@@ -39,6 +39,7 @@ def test_it_exits_with_an_error_and_stores_nothing_where_all_or_nothing_was_aske
         call_command("import_examples", str(file(row(1), "{")), **INTO, policy="all-or-nothing")
     told = json.loads(capsys.readouterr().out)
     assert (told["imported"], told["problems"][0]["line"]) == (0, 2)
+    assert "nothing was stored" in told["error"]
     assert not Dataset.objects.exists()
     assert not ImportBatch.objects.exists()
 
@@ -47,9 +48,9 @@ def test_it_exits_with_an_error_and_stores_nothing_where_all_or_nothing_was_aske
 def test_it_leaves_no_empty_dataset_behind_a_file_that_cannot_be_read(capsys, admin, tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_text(content)
-    with pytest.raises(CommandError, match=r"^(?!.*\n).*\.$"):
+    with pytest.raises(CommandError, match=r"^(?!.*\n).*\.$") as refusal:
         call_command("import_examples", str(path), **INTO)
-    assert capsys.readouterr().out == ""
+    assert json.loads(capsys.readouterr().out) == {"error": str(refusal.value)}
     assert not Dataset.objects.exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from evalhub.accounts.commands import ProjectCommand
-from evalhub.accounts.models import AuditEvent
+from evalhub.accounts.models import AuditEvent, Membership
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.models import Dataset
 from evalhub.runs.models import Model, Run
@@ -16,6 +16,7 @@ from evalhub.studies.models import Study
 from tests.reports.ground import rated_study
 
 COMMANDS = {
+    "add_member": ["olu", "--role=expert"],
     "import_examples": ["rows.jsonl", "--dataset=Copy"],
     "freeze_version": ["--dataset=Copy"],
     "register_model": ["acme/small", "--name=Small"],
@@ -53,6 +54,7 @@ def test_it_refuses_whoever_lacks_the_right_and_does_nothing(admin, expert, pm, 
     for person in refused:
         with pytest.raises(CommandError, match=f"{person.username} does not have the right to .+ in content-copy"):
             tried(name, *COMMANDS[name], f"--as={person.username}")
+    assert Membership.objects.filter(project__slug="content-copy").count() == 3
     for model in (AuditEvent, Dataset, Model, Run, Study):
         assert not model.objects.exists(), model
 

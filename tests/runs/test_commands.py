@@ -47,10 +47,54 @@ def test_it_imports_answers_and_names_the_rows_that_fit_nothing(project, version
     assert Model.objects.get(name="Editors").kind == "external"
 
 
+def said(capsys, *arguments):
+    call_command(*arguments, "--project", "content-copy")
+    return capsys.readouterr().out.splitlines()
+
+
+def test_it_tells_people_in_sentences_what_was_done_and_what_comes_next(project, version, base, admin, capsys):
+    lines = said(capsys, "train", "--model", base.name, "--name", "Tuned copy")
+    number = Run.objects.get().pk
+    assert lines == [
+        f"Training run {number} has succeeded: the adapter of step 10 is kept as “Tuned copy”.",
+        "Validation loss 1.000, 2.500 before training.",
+        "Let it answer: python manage.py generate --project content-copy --model 'Tuned copy'",
+    ]
+    lines = said(capsys, "generate", "--model", "Tuned copy")
+    assert lines == [
+        f"Generation run {number + 1} has succeeded: Tuned copy answered all 3 test prompts of Website copy v1.",
+        "Max tokens: 256 was applied, 512 was asked for.",
+        f"Score the answers: python manage.py score --project content-copy --run {number + 1}",
+    ]
+    lines = said(capsys, "score", "--run", str(number + 1), "--metric", "rouge1")
+    assert lines[0] == f"Scoring run {number + 2} has succeeded: 3 answers of run {number + 1} were scored."
+    assert lines[1].split() == ["rouge1", "0.500"]
+    [line] = said(capsys, "train", "--model", base.name, "--queue", "--no-wait", "--set", "seed=8")
+    assert line.startswith(f"Training run {number + 3} is queued for the next free worker of queue gpu")
+
+
+def test_it_says_of_a_hub_id_that_nobody_has_looked_for_it_until_a_run_has_loaded_it(
+    project, version, admin, capsys, settings
+):
+    settings.OFFLINE = True
+    lines = said(capsys, "register_model", "acme/small", "--name", "Small")
+    assert lines[0] == "“Small” is registered: base model acme/small."
+    assert lines[1].startswith("Whether the hub has acme/small was not checked")
+    assert "Contact with the hub is switched off here" in lines[1]
+    told("train", "--model", "Small")
+    assert told("register_model", "acme/small", "--name", "Small")["unchecked"] == ""
+    assert len(said(capsys, "register_model", "acme/small", "--name", "Small")) == 1
+
+
 def test_it_ends_with_the_failure_when_a_run_fails(project, version, base, admin, mode):
     mode("refused")
     with pytest.raises(CommandError, match="The base model is not there"):
         told("train", "--model", base.name)
+    out = io.StringIO()
+    with pytest.raises(CommandError):
+        call_command("train", "--model", base.name, "--project", "content-copy", "--json", stdout=out)
+    answer = json.loads(out.getvalue())
+    assert (answer["state"], answer["error"]) == ("failed", "The base model is not there.")
 
 
 def test_it_refuses_with_a_sentence_and_starts_nothing(project, version, base, admin):

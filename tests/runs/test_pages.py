@@ -151,6 +151,21 @@ def test_it_registers_a_model_and_refuses_pickles(project, admin, tmp_path):
     assert Model.objects.get().content_hash
 
 
+def test_it_says_of_a_hub_id_that_it_is_unchecked_until_a_run_has_loaded_it(project, version, admin):
+    client = logged_in(admin)
+    values = {"kind": "base", "name": "Hub", "reference": "acme/small"}
+    said = client.post(url("register"), values, follow=True).content.decode()
+    assert "Whether the hub has acme/small was not checked" in said
+    assert "not checked yet: a run has to load it first" in client.get(url("models")).content.decode()
+    answer = client.post("/api/v1/projects/content-copy/models/", values | {"name": "Other"})
+    assert answer.json()["loaded"] is False
+    hub = Model.objects.get(name="Hub")
+    actions.perform(actions.request_training(project, base=hub, version=version, by=admin, send=False))
+    Model.objects.filter(name="Other").delete()
+    assert "not checked yet" not in client.get(url("models")).content.decode()
+    assert client.get(f"/api/v1/projects/content-copy/models/{hub.pk}/").json()["loaded"] is True
+
+
 def test_it_shows_progress_and_asks_again_only_while_a_run_lives(project, base, version, admin):
     client = logged_in(admin)
     run = actions.request_training(project, base=base, version=version, by=admin, send=False)

@@ -41,6 +41,52 @@ def test_it_makes_opens_and_closes_a_study(
         told("close_study", "By command", "--project=content-copy")
 
 
+def tried(*args: str) -> tuple[str, str]:
+    """(the refusal, what had been said before it) of a command that declines."""
+    said = StringIO()
+    with pytest.raises(CommandError) as refusal:
+        call_command(*args, "--project=content-copy", stderr=said)
+    return str(refusal.value), said.getvalue()
+
+
+def test_it_checks_all_it_is_given_before_it_lays_out_anything(
+    make_study: Maker, admin: User, expert: User, second_expert: User, pm: User
+) -> None:
+    runs = [arm.generation.run_id for arm in make_study().arms.all()]
+    arms = ["open_study", "--name=New", f"--arm=One={runs[0]}", f"--arm=Two={runs[1]}"]
+    for args, sentence in (
+        (["--raters=noor,ghost"], "There is no user “ghost”."),
+        (["--raters=noor,mara"], "mara is not an expert of this project; invite them first."),
+        (["--raters=noor,noor"], "Each item needs 2 ratings by different people, but the study has 1 rater;"),
+        (["--overlap=0"], "At least one rating per item is needed."),
+        (["--primary=taste"], "“taste” is not a criterion of this study."),
+        (["--margin=-1"], "The margin cannot be negative."),
+        (["--guidelines=nowhere.txt"], "There is no file nowhere.txt."),
+    ):
+        refusal, said = tried(*arms, *args)
+        assert (refusal.startswith(sentence), said) == (True, ""), refusal
+    refusal, said = tried("open_study", "--name=New", f"--arm=One={runs[0]}")
+    assert (refusal, said) == ("A study needs at least two arms to compare.", "")
+    assert not Study.objects.filter(name="New").exists()
+
+
+def test_it_says_how_things_stand_with_a_study_of_that_name(make_study: Maker, admin: User) -> None:
+    study = make_study(name="Taken")
+    arms = [f"--arm={arm.name}={arm.generation.run_id}" for arm in study.arms.all()]
+    assert tried("open_study", "--name=Taken", *arms) == (
+        "There is a draft “Taken” already; leave --arm out to open it as it is.", "",
+    )  # fmt: skip
+    out = StringIO()
+    call_command("open_study", "--name=Taken", "--project=content-copy", "--accept-warnings", stdout=out)
+    assert out.getvalue().startswith("Taken is open: ")
+    for more in ([], arms):
+        assert tried("open_study", "--name=Taken", *more) == ("The study “Taken” is open already.", "")
+    actions.pause_study(Study.objects.get(name="Taken"), by=admin)
+    assert tried("open_study", "--name=Taken")[0] == "The study “Taken” is paused; its page lets it go on."
+    actions.close_study(Study.objects.get(name="Taken"), by=admin)
+    assert tried("open_study", "--name=Taken", *arms)[0] == "The study “Taken” is closed; a new one needs another name."
+
+
 def test_it_opens_a_draft_that_was_made_on_the_page(make_study: Maker, admin: User) -> None:
     study = make_study()
     assert told("open_study", "--project=content-copy", f"--name={study.name}")["state"] == "open"

@@ -6,11 +6,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.commands import Bar, ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.models import Split, Version
 from evalhub.runs import actions
+from evalhub.runs.management.sentences import sentences
 from evalhub.runs.models import GenerationRun, Model, Run
 
 
@@ -25,25 +26,25 @@ class RunCommand(ProjectCommand):
         parser.add_argument("--no-wait", action="store_true", help="With --queue: do not wait for its end.")
         parser.add_argument("--name", default="", help="The run's name; else one is made from its parts.")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         run = self.request(project, by, options, send=options["queue"])
         if options["queue"] and options["no_wait"]:
-            return told(run), True
+            return told(run)
         bar = Bar(run.name)
         run = (actions.wait if options["queue"] else actions.perform)(run, progress=bar)
         bar.close()
-        return told(run), run.state == Run.State.SUCCEEDED
+        return told(run, error="" if run.state == Run.State.SUCCEEDED else run.message or f"The run has {run.state}.")
 
     def request(self, project: Project, by: User, options: dict[str, Any], *, send: bool) -> Run:
         raise NotImplementedError
 
 
-def told(run: Run) -> dict[str, Any]:
-    """A run as a script wants it."""
+def told(run: Run, *, error: str = "") -> Told:
+    """A run in sentences, and as a script wants it."""
     answer = {"run": run.pk, "kind": run.kind, "name": run.name, "state": run.state, "message": run.message}
     if run.kind == Run.Kind.TRAINING and run.training.adapter:
         answer["model"] = run.training.adapter.name
-    return {**answer, "result": summary(run.result)}
+    return Told({**answer, "result": summary(run.result)}, [] if error else sentences(run), error)
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:

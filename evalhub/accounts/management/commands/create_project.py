@@ -3,32 +3,29 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from evalhub.accounts import actions
-from evalhub.accounts.commands import as_line, one_sentence
+from evalhub.accounts.commands import TellingCommand, Told
 from evalhub.accounts.models import User
 from evalhub.errors import Refused
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     help = "Make a project, with the acting superuser as its admin."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--slug", default="", help="its address; follows from the name if not given")
+        super().add_arguments(parser)
+        parser.add_argument("--slug", default="", help="Its address; follows from the name if not given.")
         parser.add_argument("--description", default="")
-        parser.add_argument("--as", dest="username", default="", help="a superuser; the first one if not given")
-        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument("--as", dest="username", default="", help="A superuser; the first one if not given.")
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        with one_sentence():
-            project = actions.create_project(
-                name=options["name"], slug=options["slug"], description=options["description"],
-                by=superuser(options["username"]),
-            )  # fmt: skip
-        told = {"project": project.slug, "name": project.name}
-        self.stdout.write(as_line(told) if options["json"] else f"Project {project} is at /p/{project.slug}/")
+    def perform(self, options: dict[str, Any]) -> Told:
+        project = actions.create_project(
+            name=options["name"], slug=options["slug"], description=options["description"],
+            by=superuser(options["username"]),
+        )  # fmt: skip
+        values = {"project": project.slug, "name": project.name}
+        return Told(values, [f"Project {project} is at /p/{project.slug}/"])
 
 
 def superuser(username: str) -> User:

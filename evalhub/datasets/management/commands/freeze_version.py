@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import ProjectCommand
+from evalhub.accounts.commands import ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
@@ -27,7 +27,7 @@ class Command(ProjectCommand):
         parser.add_argument("--shares", default="0.8,0.1,0.1", metavar="TRAIN,VALIDATION,TEST",
                             help="shares of the split, adding up to 1 (default: %(default)s)")  # fmt: skip
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         dataset = dataset_named(project, options["dataset"])
         if dataset is None:
             raise CommandError(f"The project {project.slug} has no dataset “{options['dataset']}”.")
@@ -35,9 +35,9 @@ class Command(ProjectCommand):
         self.say(f"Splitting and freezing the approved examples of {dataset}.")
         version = actions.freeze_version(dataset, by=by, note=options["note"], shares=shares, seed=options["seed"])
         counts = ", ".join(f"{version.counts[side]:,} {side}" for side in ("train", "validation", "test"))
-        self.lines = [f"{version}: {counts}. Hash {version.data_hash[:12]}."]
         facts = {"dataset": dataset.slug, "version": version.number}
-        return {**facts, "counts": version.counts, "data_hash": version.data_hash}, True
+        values = {**facts, "counts": version.counts, "data_hash": version.data_hash}
+        return Told(values, [f"{version}: {counts}. Hash {version.data_hash[:12]}."])
 
 
 def _shares(text: str) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.commands import Bar, ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
@@ -38,18 +38,14 @@ class Command(ProjectCommand):
         parser.add_argument("--description", default="", help="for a new dataset: one line about it")
         parser.add_argument("--credit", default="", help="for a new dataset: source and licence")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         mapping = dict(_pair(item) for item in options["map"])
         dataset = dataset_named(project, options["dataset"])
         if dataset is None:
             batch = self._into_new(project, by, mapping, options)
         else:
             batch = self._into(dataset, by, mapping, options)
-        answer, self.lines = told(batch), lines(batch)
-        if batch.state == ImportBatch.State.FAILED:
-            self.tell(answer, as_json=options["json"])
-            raise CommandError(batch.message)
-        return answer, True
+        return Told(told(batch), lines(batch), batch.message if batch.state == ImportBatch.State.FAILED else "")
 
     def _into(self, dataset: Dataset, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
         path = options["file"]

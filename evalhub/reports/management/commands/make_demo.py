@@ -6,33 +6,31 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import as_line, one_sentence
+from evalhub.accounts.commands import TellingCommand, Told
 from evalhub.demo.create import STEPS, Broken, House, one_round
 
 ROUND_SECONDS = 2.0
 SAY_EVERY_SECONDS = 15.0
 
 
-class Command(BaseCommand):
+class Command(TellingCommand):
     help = "Make the demo project; a second time makes what is missing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
         parser.add_argument("--follow", action="store_true", help="leave jobs to the workers, and wait for them")
         parser.add_argument("--progress", type=Path, help="a file to which progress is written too")
-        parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def perform(self, options: dict[str, Any]) -> Told:
         if settings.PRODUCTION:
             raise CommandError("The demo has passwords that everybody knows; it is not made in production.")
         teller = Teller(options["progress"], self)
-        with one_sentence():
-            broken = follow(House(in_line=not options["follow"]), teller)
+        broken = follow(House(in_line=not options["follow"]), teller)
         if broken:
             raise CommandError(" ".join(dict.fromkeys(broken)))
-        if options["json"]:
-            self.stdout.write(as_line({"project": "content-copy", "steps": [name for name, _ in STEPS]}))
+        return Told({"project": "content-copy", "steps": [name for name, _ in STEPS]})
 
 
 class Teller:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.commands import Bar, ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.errors import Refused
@@ -32,7 +32,7 @@ class Command(ProjectCommand):
         parser.add_argument("study", help="Name or slug.")
         parser.add_argument("--out", type=Path, metavar="DIR", help="Folder for ratings.csv, report.json and figures.")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
         if not is_open_to(by, study):
             raise Refused("This study is still under way; its numbers are shown when it has closed.")
@@ -40,8 +40,7 @@ class Command(ProjectCommand):
         report = for_reader(build_report(study), by, study)
         if options["out"]:
             self.write(study, report, options["out"])
-        self.lines = lines(report)
-        return as_json(report), True
+        return Told(as_json(report), lines(report))
 
     def write(self, study: Study, report: StudyReport, folder: Path) -> None:
         """ratings.csv, report.json and an SVG of each figure, each written whole or not at all."""

@@ -4,11 +4,13 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from evalhub.accounts.commands import ProjectCommand, readable
+from evalhub.accounts.commands import ProjectCommand, Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.runs import actions
 from evalhub.runs.management import base
+
+SHOWN = 20  # rows that were left out; --json has them all
 
 
 class Command(ProjectCommand):
@@ -22,12 +24,19 @@ class Command(ProjectCommand):
         base.add_version_arguments(parser)
         base.add_split_argument(parser)
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         version = base.version_named(project, options["dataset"], options["number"])
         self.say(f"Matching the answers in {path.name} with the {options['split']} examples of {version}.")
         made, left = actions.import_answers(
             version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"]
         )
-        count = made.run.done
-        return {"run": made.run_id, "model": made.model.name, "answers": count, "left_out": left}, True
+        values = {"run": made.run_id, "model": made.model.name, "answers": made.run.done, "left_out": left}
+        said = f"{made.run.done:,} answers are stored as run {made.run_id}, those of “{made.model.name}”."
+        return Told(values, [said, *shortened(left)])
+
+
+def shortened(left: list[str]) -> list[str]:
+    """The rows that were left out, as people read them."""
+    more = len(left) - SHOWN
+    return [*(f"  {sentence}" for sentence in left[:SHOWN]), *([f"  and {more:,} more"] if more > 0 else [])]

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from evalhub.accounts.commands import ProjectCommand
+from evalhub.accounts.commands import ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
-from evalhub.runs import actions
+from evalhub.runs import actions, reading
 from evalhub.runs.management import base
 from evalhub.runs.models import Model
 
@@ -22,7 +22,7 @@ class Command(ProjectCommand):
         parser.add_argument("--kind", default=Model.Kind.BASE, choices=[Model.Kind.BASE, Model.Kind.ENDPOINT])
         base.add_set_argument(parser, "key_variable=EVALHUB_KEY_OPENAI or model=gpt-4.1-mini")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         model = actions.register_model(
             project,
             name=options["name"],
@@ -31,4 +31,7 @@ class Command(ProjectCommand):
             kind=options["kind"],
             facts=base.chosen_values(options["chosen"]),
         )
-        return {"model": model.name, "kind": model.kind, "reference": model.reference, "hash": model.content_hash}, True
+        values = {"model": model.name, "kind": model.kind, "reference": model.reference, "hash": model.content_hash}
+        unchecked = reading.unchecked(model)
+        lines = [f"“{model.name}” is registered: {model.get_kind_display().lower()} {model.reference}.", unchecked]
+        return Told(values | {"unchecked": unchecked}, [line for line in lines if line])

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from evalhub.accounts.commands import ProjectCommand
+from evalhub.accounts.commands import ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.studies import actions
@@ -20,17 +20,15 @@ class Command(ProjectCommand):
         parser.add_argument("study", help="Name or slug.")
         parser.add_argument("--reveal", action="store_true", help="Also reveal the arms; this is logged.")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
         self.say(f"Closing {study.name}.")
         study = actions.close_study(study, by=by)
         if options["reveal"]:
             actions.reveal(study, by=by)
         progress = study_progress(study)
-        return {
-            "study": study.slug,
-            "state": study.state,
-            "ratings": progress.done,
-            "wanted": progress.wanted,
-            "revealed": study.revealed_at is not None,
-        }, True
+        revealed = study.revealed_at is not None
+        values = {"study": study.slug, "state": study.state, "ratings": progress.done, "wanted": progress.wanted}
+        said = f"{study.name} is closed with {progress.done:,} of {progress.wanted:,} ratings"
+        lines = [f"{said}{', and its arms are revealed' if revealed else ''}."]
+        return Told(values | {"revealed": revealed}, lines)

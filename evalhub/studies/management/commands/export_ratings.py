@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand
+from evalhub.accounts.commands import Bar, ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, may
 from evalhub.errors import Refused
@@ -27,7 +27,7 @@ class Command(ProjectCommand):
         parser.add_argument("--out", type=Path, required=True, metavar="FILE")
         parser.add_argument("--no-texts", action="store_true", help="Leave tasks and answers out.")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
         if study.state != Study.State.CLOSED and not may(by, project, Right.DESIGN):
             raise Refused("This study is still under way; its ratings can be exported when it has closed.")
@@ -42,7 +42,8 @@ class Command(ProjectCommand):
         except OSError as error:
             part.unlink(missing_ok=True)
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
-        return {"study": study.slug, "values": values, "file": str(out)}, True
+        lines = [f"{values:,} values of {study.name} are written to {out}."]
+        return Told({"study": study.slug, "values": values, "file": str(out)}, lines)
 
 
 def counted(lines: Iterator[str], total: int, title: str) -> Iterator[str]:

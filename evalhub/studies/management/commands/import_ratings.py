@@ -6,12 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import ProjectCommand, readable
+from evalhub.accounts.commands import ProjectCommand, Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.runs.management.base import chosen_values
 from evalhub.studies import actions
-from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import RatingScore
 
 
@@ -36,21 +35,18 @@ class Command(ProjectCommand):
             "--column", dest="columns", action="append", default=[], metavar="OURS=THEIRS", help="A column's name."
         )
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         self.say(f"Reading {path.name} and storing its ratings, all or none.")
-        try:
-            study = actions.import_ratings(
-                project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
-                description=options["description"], credit=options["credit"], baseline=options["baseline"],
-                mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
-                primary_criterion=options["primary"], margin=options["margin"],
-            )  # fmt: skip
-        except ImportRefused as refusal:
-            problems = [{"line": p.line, "field": p.field, "reason": p.reason} for p in refusal.problems]
-            return {"message": refusal.message, "imported": 0, "problems": problems}, False
-        values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
-        return {"study": study.slug, "imported": values, "items": study.items.count(), "problems": []}, True
+        study = actions.import_ratings(
+            project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
+            description=options["description"], credit=options["credit"], baseline=options["baseline"],
+            mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
+            primary_criterion=options["primary"], margin=options["margin"],
+        )  # fmt: skip
+        count = RatingScore.objects.filter(rating__assignment__item__study=study).count()
+        values = {"study": study.slug, "imported": count, "items": study.items.count(), "problems": []}
+        return Told(values, [f"{count:,} values for {values['items']:,} items are stored as the closed study {study}."])
 
 
 def scale(text: str) -> tuple[int, int]:

@@ -7,14 +7,20 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import transaction
 
-from evalhub.accounts.commands import ProjectCommand, text_of
+from evalhub.accounts.commands import ProjectCommand, Told, text_of
 from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right
 from evalhub.runs.management.base import generation_named
 from evalhub.studies import actions
-from evalhub.studies.design import ArmDesign
+from evalhub.studies.design import ArmDesign, default_criteria
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.models import Study
+
+STANDS = {
+    Study.State.OPEN: "open already",
+    Study.State.PAUSED: "paused; its page lets it go on",
+    Study.State.CLOSED: "closed; a new one needs another name",
+}
 
 
 class Command(ProjectCommand):
@@ -36,44 +42,56 @@ class Command(ProjectCommand):
         parser.add_argument("--seed", type=int, default=7)
         parser.add_argument("--accept-warnings", action="store_true", help="Open although answers name their model.")
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         known = project.studies.filter(name=options["name"]).first()
-        if known is not None and options["arm"]:
-            raise CommandError(f"There is a study “{known.name}” already; leave --arm out to open it.")
-        self.say("Laying out the items and looking for texts that give their model away.")
+        if known is None:
+            design = checked_design(project, options)
+            self.say("Laying out the items and looking for texts that give their model away.")
+        else:
+            check_draft(known, options)
+            self.say("Looking for texts that give their model away.")
         with transaction.atomic():  # a study that cannot be opened is not made either
-            study = known or self.make(project, by, options)
+            study = known or actions.create_study(project, by=by, **design)
             found = identity_warnings(study)
             actions.open_study(study, by=by, accept_warnings=options["accept_warnings"])
-        return told(study) | {"warnings": [w.where for w in found]}, True
-
-    def make(self, project: Project, by: User, options: dict[str, Any]) -> Study:
-        return actions.create_study(
-            project,
-            name=options["name"],
-            by=by,
-            arms=[arm(project, text, options["baseline"]) for text in options["arm"]],
-            raters=raters_named(project, options["raters"]),
-            overlap=options["overlap"],
-            items=options["items"],
-            margin=options["margin"],
-            primary_criterion=options["primary"],
-            guidelines=text_of(options["guidelines"]) if options["guidelines"] else "",
-            ask_preference=options["preference"],
-            seed=options["seed"],
-        )
+        return told(study, [w.where for w in found])
 
 
-def told(study: Study) -> dict[str, Any]:
+def check_draft(known: Study, options: dict[str, Any]) -> None:
+    """Raise CommandError, or Refused, for a study of this name that is not to be opened now."""
+    if known.state in STANDS:
+        raise CommandError(f"The study “{known.name}” is {STANDS[known.state]}.")
+    if options["arm"]:
+        raise CommandError(f"There is a draft “{known.name}” already; leave --arm out to open it as it is.")
+    actions.check_can_open(known)
+
+
+def checked_design(project: Project, options: dict[str, Any]) -> dict[str, Any]:
+    """What create_study is given; raises CommandError, or Refused, before any work is done."""
+    arms = [arm(project, text, options["baseline"]) for text in options["arm"]]
+    raters, overlap, margin = raters_named(project, options["raters"]), options["overlap"], options["margin"]
+    guidelines = text_of(options["guidelines"]) if options["guidelines"] else ""
+    actions.check_design(
+        project, options["name"], arms=arms, criteria=default_criteria(), raters=raters, overlap=overlap, margin=margin,
+        primary=options["primary"],
+    )  # fmt: skip
+    actions.check_can_be_rated(arms=len(arms), raters=len(raters), overlap=overlap)
     return {
-        "study": study.slug,
-        "name": study.name,
-        "state": study.state,
-        "items": study.items.count(),
-        "arms": list(study.arms.values_list("name", flat=True)),
-        "raters": study.raters.count(),
-        "overlap": study.overlap,
-    }
+        "name": options["name"], "arms": arms, "raters": raters, "overlap": overlap, "items": options["items"],
+        "margin": margin, "primary_criterion": options["primary"], "guidelines": guidelines,
+        "ask_preference": options["preference"], "seed": options["seed"],
+    }  # fmt: skip
+
+
+def told(study: Study, warnings: list[str]) -> Told:
+    arms, items, raters = list(study.arms.values_list("name", flat=True)), study.items.count(), study.raters.count()
+    values = {"study": study.slug, "name": study.name, "state": study.state, "items": items, "arms": arms}
+    lines = [
+        f"{study} is open: {items:,} items, {study.overlap} {'rating' if study.overlap == 1 else 'ratings'} of each, "
+        f"{raters} {'rater' if raters == 1 else 'raters'}, arms {', '.join(arms)}.",
+        *([f"Accepted: {len(warnings)} texts that give away who wrote them."] if warnings else []),
+    ]
+    return Told(values | {"raters": raters, "overlap": study.overlap, "warnings": warnings}, lines)
 
 
 def arm(project: Project, text: str, baseline: str) -> ArmDesign:
@@ -88,7 +106,7 @@ def raters_named(project: Project, names: str) -> list[User]:
     experts = User.objects.filter(memberships__project=project, memberships__role=Role.EXPERT).order_by("pk")
     if names == "all":
         return list(experts)
-    wanted = [n.strip() for n in names.split(",") if n.strip()]
+    wanted = list(dict.fromkeys(n.strip() for n in names.split(",") if n.strip()))
     found = {user.username: user for user in User.objects.filter(username__in=wanted)}
     unknown = [name for name in wanted if name not in found]
     if unknown:
