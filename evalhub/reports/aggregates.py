@@ -25,7 +25,14 @@ from evalhub.reports.report import (
 )
 from evalhub.reports.statistics.agreement import agreement, near_step
 from evalhub.reports.statistics.intervals import mean_estimates
-from evalhub.reports.statistics.planning import VarianceSplit, detectable, items_needed, variance_split
+from evalhub.reports.statistics.planning import (
+    PLAN_FROM,
+    Forecast,
+    VarianceSplit,
+    detectable,
+    forecast,
+    variance_split,
+)
 from evalhub.reports.statistics.position import PositionEffect, position_effect
 from evalhub.reports.statistics.preference import UNACCEPTABLE, Wins, ranks, strengths, wins
 from evalhub.reports.statistics.raters import adjusted_means, profiles, two_way_means
@@ -38,7 +45,6 @@ from evalhub.studies.naming import arm_names, names_shown
 
 OVERALL = "overall"
 DISAGREEMENTS = 12
-HOPELESS = 100_000  # items beyond which no number is named
 KEEP_SECONDS = 24 * 3600
 
 
@@ -208,13 +214,12 @@ class Builder:
         pair, c = divmod(column, len(self.criteria))
         a, b = self.pairs[pair]
         said = verdict(together.low, together.high, self.margin) if together else None
-        more = self._more_items(values, said, comparisons)
         return Difference(
             a=a + 1, b=b + 1, criterion=self.criteria[c].key,
             difference=plain.with_counts(self._pair_counts(a, b, c)), p=p[0], p_holm=p[1], d_z=standardised(values),
             superiority=superiority(values, self.settings), in_family=together is not None, simultaneous=together,
             verdict=str(said) if said else "", within_margin=self._within_margin(together),
-            more_items=more, more_ratings=None if more is None else round(more * self._raters_per_item()),
+            forecast=self._forecast(values, comparisons) if said == Verdict.UNDECIDED else None,
         )  # fmt: skip
 
     def _within_margin(self, together: Estimate | None) -> bool:
@@ -227,16 +232,11 @@ class Builder:
         filled = ~np.isnan(self.scores[both][:, [a, b], :, c])
         return Counts(int(both.sum()), int(filled.any(axis=(0, 1)).sum()), int(filled.sum()))
 
-    def _more_items(self, values: Array, said: Verdict | None, comparisons: int) -> int | None:
-        """Items still needed to leave undecided behind, if the difference holds; the shorter of the open ways."""
-        kept = values[~np.isnan(values)]
-        if said != Verdict.UNDECIDED or len(kept) < 2 or np.ptp(kept) < 1e-12:
-            return None
-        variance = float(kept.var(ddof=1))
-        targets = [kept.mean(), *([kept.mean() + self.margin] if self.margin and kept.mean() > -self.margin else [])]
-        needed = [items_needed(float(t), variance, level=self.settings.level, comparisons=comparisons) for t in targets]
-        fewest = min((n for n in needed if n is not None), default=HOPELESS)
-        return None if fewest >= HOPELESS else max(1, fewest - len(kept))
+    def _forecast(self, values: Array, comparisons: int) -> Forecast:
+        return forecast(
+            values[~np.isnan(values)], self.margin, ratings_per_item=self._raters_per_item(), comparisons=comparisons,
+            settings=self.settings,
+        )  # fmt: skip
 
     def _raters_per_item(self) -> float:
         rated = (~np.isnan(self.scores)).any(axis=(1, 3)).sum(axis=1)
@@ -359,12 +359,15 @@ class Builder:
         return variance_split(self.scores[:, a, :, c] - self.scores[:, b, :, c])
 
     def detectable(self) -> float | None:
-        """The smallest difference that this study's items detect with power 0.8, simultaneous over the family."""
+        """The smallest difference that this study's items detect with power 0.8, simultaneous over the family.
+
+        None of fewer items than a plan may rest on.
+        """
         if not self.pairs:
             return None
         lead = self._lead(*self.pairs[0])
         kept = lead[~np.isnan(lead)]
-        if len(kept) < 2 or np.ptp(kept) < 1e-12:
+        if len(kept) < PLAN_FROM or np.ptp(kept) < 1e-12:
             return None
         return detectable(
             len(kept), float(kept.var(ddof=1)), level=self.settings.level, comparisons=self._family_size()
@@ -405,7 +408,9 @@ class Builder:
         size = self._family_size()
         comparisons = "1 comparison" if size == 1 else f"{size} comparisons"
         when = "chosen at the import" if self.study.origin == Study.Origin.IMPORTED else "declared with the study"
-        return f"{name}, each arm against the baseline: {comparisons}, {when}; all others are exploratory"
+        rest = len(self.pairs) * len(self.criteria) - size
+        others = f"; the other {rest} {'is' if rest == 1 else 'are'} exploratory" if rest else ""
+        return f"{name}, each arm against the baseline: {comparisons}, {when}{others}"
 
 
 def criterion_facts(table: StudyTable) -> tuple[CriterionFacts, ...]:

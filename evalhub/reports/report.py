@@ -5,7 +5,7 @@ from typing import Any
 
 from evalhub.reports.statistics.agreement import Agreement
 from evalhub.reports.statistics.correlation import BySystem, WithinItems
-from evalhub.reports.statistics.planning import VarianceSplit
+from evalhub.reports.statistics.planning import Forecast, VarianceSplit
 from evalhub.reports.statistics.position import PositionEffect
 from evalhub.reports.statistics.preference import Rank, Wins
 from evalhub.reports.statistics.raters import RaterProfile
@@ -68,7 +68,10 @@ class ArmScore:
 
 @dataclass(frozen=True)
 class Difference:
-    """Arm a minus arm b on the items rated in both. The verdict exists for the declared family only."""
+    """Arm a minus arm b on the items rated in both. The verdict exists for the declared family only.
+
+    `forecast` says of an undecided one how many items more it takes.
+    """
 
     a: int
     b: int
@@ -82,8 +85,7 @@ class Difference:
     simultaneous: Estimate | None
     verdict: str
     within_margin: bool
-    more_items: int | None
-    more_ratings: int | None
+    forecast: Forecast | None
 
 
 @dataclass(frozen=True)

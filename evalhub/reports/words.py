@@ -128,7 +128,7 @@ def evidence(report: StudyReport) -> list[Sentence]:
     for d in report.family:
         if d.difference.point is not None:
             told += [_difference(report, d), *_still_needed(d)]
-    return told + _mostly(report)
+    return told + _mostly(report) + (_declared(report) if told else [])
 
 
 def _difference(report: StudyReport, d: Difference) -> Sentence:
@@ -136,7 +136,8 @@ def _difference(report: StudyReport, d: Difference) -> Sentence:
     a, b = report.arm(d.a).name, report.arm(d.b).name
     fact = f"{points(abs(value), digits)} points {'above' if value >= 0 else 'below'}"
     size = len(report.family)
-    together = f"; over {size} comparisons {interval(d.simultaneous, digits, signed=True)}" if size > 1 else ""
+    widened = f"; widened for the {size} declared comparisons "
+    together = f"{widened}{interval(d.simultaneous, digits, signed=True)}" if size > 1 else ""
     if d.difference.low is None:
         return Sentence(f"{a} scored ", fact, f" {b}; its interval is {d.difference.undefined}.")
     shown = interval(d.difference, digits, signed=True)
@@ -144,22 +145,42 @@ def _difference(report: StudyReport, d: Difference) -> Sentence:
     return Sentence(
         f"{a} scored ",
         fact,
-        f" {b} (95% interval {shown}{together}; {p_value(d.p_holm)} {_correction(report)}){within}.",
+        f" {b} (95% interval {shown}{together}; {p_value(d.p_holm)}){within}.",
     )
 
 
-def _correction(report: StudyReport) -> str:
+def _declared(report: StudyReport) -> list[Sentence]:
+    """What was declared, and over what the p values are corrected: not the same."""
     size = len(report.differences)
-    return f"after Holm’s correction over {size}" if size > 1 else "by sign flips"
+    corrected = f" Every p is corrected (Holm) for all {size} comparisons in this report." if size > 1 else ""
+    return [Sentence(f"The verdict rests on {report.facts.family}.{corrected}")]
 
 
 def _still_needed(d: Difference) -> list[Sentence]:
-    if d.verdict != Verdict.UNDECIDED:
+    """How much more rating an undecided difference takes, as a range; or why that cannot be told."""
+    found = d.forecast
+    if found is None:
         return []
-    if d.more_items is None:
-        return [Sentence("No number of items within reach would settle so small a difference.")]
-    many = f"{d.more_items:,} more {'item' if d.more_items == 1 else 'items'}"
-    return [Sentence("About ", many, f" ({d.more_ratings:,} ratings) would decide it, if the difference holds.")]
+    if found.low is None or found.items is None:
+        reason = found.undefined.removeprefix("undefined: ")
+        return [Sentence("How many more items would decide it cannot be told: ", "", f"{reason}.")]
+    each = found.ratings_per_item
+    items, ratings = _span(found.low, found.high), _span(found.low, found.high, each)
+    noun = "item" if found.low == found.high == 1 else "items"
+    return [
+        Sentence("", f"{items} more {noun}", f" ({ratings} ratings) would decide it, if the difference stays as it is.")
+    ]
+
+
+def _span(low: int, high: int | None, times: float = 1) -> str:
+    """ "6 to 60", "6 or many more", to two significant digits."""
+    first, last = _rough(low * times), "" if high is None else _rough(high * times)
+    return f"{first} or many more" if high is None else first if first == last else f"{first} to {last}"
+
+
+def _rough(value: float) -> str:
+    whole = round(value)
+    return f"{round(whole, 2 - len(str(whole))):,}"
 
 
 def _mostly(report: StudyReport) -> list[Sentence]:

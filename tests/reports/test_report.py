@@ -11,6 +11,7 @@ from django.urls import reverse
 from evalhub.reports.aggregates import build_report, study_report
 from evalhub.reports.report import Measure, as_json
 from evalhub.reports.statistics.result import Settings
+from evalhub.reports.words import evidence
 from evalhub.runs.models import Answer, GenerationRun, Model, Run, Score, ScoringRun
 from evalhub.runs.reading import facts_of
 from evalhub.studies.actions import import_ratings
@@ -89,7 +90,43 @@ def test_equal_arms_stay_undecided_and_say_how_many_items_would_decide(project, 
     report = build_report(study, settings=QUICK)
     undecided = [d for d in report.family if d.verdict == "undecided"]
     assert undecided
-    assert any(d.more_items and d.more_ratings == 2 * d.more_items for d in undecided)
+    assert all(d.forecast.ratings_per_item == 2 for d in undecided)
+    assert any(d.forecast.low and d.forecast.low <= d.forecast.items for d in undecided)
+    told = [str(sentence) for sentence in evidence(report)]
+    assert any(
+        "more items (" in sentence and "would decide it, if the difference stays" in sentence for sentence in told
+    )
+
+
+def test_it_forecasts_nothing_from_a_handful_of_items(project, admin):
+    study = rated_study(
+        project,
+        admin,
+        names=("Base", "Tuned"),
+        qualities=(6.0, 6.1),
+        items=12,
+        rated=3,
+        noise=2.5,
+        margin=0.1,
+        seed=4,
+    )
+    report = build_report(study, settings=QUICK)
+    assert report.family[0].forecast.items is None
+    assert report.detectable is None
+    told = " ".join(str(sentence) for sentence in evidence(report))
+    assert "cannot be told: 3 items are rated in both arms, and a forecast needs 10." in told
+    assert "would decide it" in told
+    assert "1 ratings" not in told
+
+
+def test_what_was_declared_and_over_what_p_is_corrected_are_told_apart(project, admin):
+    study = rated_study(project, admin, names=("Base", "Tuned"), qualities=(5.0, 6.5), items=12)
+    told = [str(sentence) for sentence in evidence(build_report(study, settings=QUICK))]
+    assert told[-1] == (
+        "The verdict rests on Overall, each arm against the baseline: 1 comparison, declared with the study; "
+        "the other 4 are exploratory. Every p is corrected (Holm) for all 5 comparisons in this report."
+    )
+    assert "correct" not in told[0]
 
 
 def test_arms_within_a_wide_margin_are_equivalent(project, admin):

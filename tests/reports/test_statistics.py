@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from evalhub.reports.statistics import correlation as corr
-from evalhub.reports.statistics.planning import detectable, items_needed, variance_split
+from evalhub.reports.statistics.planning import PLAN_FROM, detectable, forecast, items_needed, variance_split
 from evalhub.reports.statistics.position import position_effect
 from evalhub.reports.statistics.raters import adjusted_means, profiles, two_way_means
 from evalhub.reports.statistics.result import Settings
@@ -141,6 +141,40 @@ def test_as_many_items_as_planned_detect_the_difference_four_times_in_five():
     assert (z > 1.96).mean() == pytest.approx(0.8, abs=0.03)
     assert detectable(n, 1.0) == pytest.approx(0.495, abs=0.01)
     assert items_needed(0.0, 1.0) is None
+
+
+def test_the_range_of_a_forecast_holds_the_items_that_the_true_variance_asks_for():
+    chance, truth = np.random.default_rng(0), items_needed(0.3, 1.0)
+    held = 0
+    for _ in range(2000):
+        values = chance.normal(0, 1.0, PLAN_FROM)
+        found = forecast(values - values.mean() + 0.3, None, ratings_per_item=2, comparisons=1, settings=Settings())
+        held += found.low <= truth - PLAN_FROM <= found.high
+        assert found.low <= found.items <= found.high
+    assert held / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ([0.5], "1 item is rated in both arms, and a forecast needs 10"),
+        ([0.5, -0.5, 0.2], "3 items are rated in both arms, and a forecast needs 10"),
+        ([0.0] * 12, "every item has the same difference"),
+        ([3.0, -3.0] * 6, "no number of items within reach"),
+    ],
+)
+def test_a_forecast_that_cannot_be_made_says_why(values, reason):
+    found = forecast(np.array(values), None, ratings_per_item=2, comparisons=1, settings=Settings())
+    assert (found.items, found.low, found.high) == (None, None, None)
+    assert reason in found.undefined
+
+
+def test_a_margin_that_is_nearer_than_zero_shortens_the_way():
+    values = np.random.default_rng(1).normal(0.05, 1.0, 20)
+    long, short = (
+        forecast(values, margin, ratings_per_item=2, comparisons=1, settings=Settings()) for margin in (None, 0.8)
+    )
+    assert long.items is None or short.items < long.items
 
 
 def test_variance_is_split_between_items_and_raters():
