@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self, TypeVar
 
 from runkit.folder import RunRefused
+from runkit.settings import unknown_settings
 
 EngineName = Literal["transformers", "vllm", "openai"]
 T = TypeVar("T")
@@ -39,6 +40,9 @@ class Sampling:
             raise RunRefused(" ".join(problems))
 
 
+SAMPLING_SETTINGS = tuple(item.name for item in fields(Sampling))
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerationSpec:
     """One model's answers to prompts.jsonl (rows {"id", "messages"}); they are appended to answers.jsonl.
@@ -66,7 +70,7 @@ class GenerationSpec:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         cleaned = _known(cls, values)
         if isinstance(cleaned.get("sampling"), dict):
-            sampling = _known(Sampling, cleaned["sampling"])
+            sampling = _known(Sampling, cleaned["sampling"], "sampling setting")
             cleaned["sampling"] = Sampling(**{**sampling, "stop": tuple(sampling.get("stop", ()))})
         return _build(cls, cleaned)
 
@@ -103,11 +107,11 @@ class ScoringSpec:
         return {"program": "inference", "task": "score", **asdict(self)}
 
 
-def _known(cls: type[Any], values: dict[str, Any]) -> dict[str, Any]:
-    names = {item.name for item in fields(cls)}
-    unknown = sorted(set(values) - names - {"program", "task"})
+def _known(cls: type[Any], values: dict[str, Any], kind: str = "setting") -> dict[str, Any]:
+    names = [item.name for item in fields(cls)]
+    unknown = set(values) - set(names) - {"program", "task"}
     if unknown:
-        raise RunRefused(f"Unknown setting: {', '.join(unknown)}.")
+        raise RunRefused(unknown_settings(kind, unknown, names))
     return {name: value for name, value in values.items() if name in names}
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from runkit.folder import RunRefused
+from runkit.settings import unknown_settings
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -73,9 +74,9 @@ class TrainingSpec:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build from JSON; raises RunRefused naming an unknown or missing field."""
         known = {item.name for item in fields(cls)}
-        unknown = sorted(set(values) - known - {"program"})
+        unknown = set(values) - known - {"program"}
         if unknown:
-            raise RunRefused(f"Unknown training setting: {', '.join(unknown)}.")
+            raise RunRefused(unknown_settings("training setting", unknown, SETTINGS))
         cleaned = {name: value for name, value in values.items() if name in known}
         if "targets" in cleaned:
             cleaned["targets"] = tuple(cleaned["targets"])
@@ -86,3 +87,7 @@ class TrainingSpec:
 
     def to_dict(self) -> dict[str, Any]:
         return {"program": "training", **asdict(self), "targets": list(self.targets)}
+
+
+SETTINGS = tuple(item.name for item in fields(TrainingSpec) if item.name not in ("base_model", "offline", "facts"))
+"""What a person may choose."""

@@ -6,12 +6,14 @@ import json
 import tempfile
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 from django.urls import reverse
 
 from evalhub.errors import FULL
 from evalhub.runs.models import Model, Run
 from tests.conftest import logged_in
+from training.presets import PRESETS
+from training.spec import SETTINGS
 
 pytestmark = pytest.mark.django_db
 
@@ -102,9 +104,19 @@ def test_it_refuses_with_a_sentence_and_starts_nothing(project, version, base, a
         told("train", "--model", base.name, "--set", "rank=0")
     with pytest.raises(CommandError, match="There is no model “Nobody”"):
         told("generate", "--model", "Nobody")
-    with pytest.raises(CommandError, match="Unknown training setting: learning"):
-        told("train", "--model", base.name, "--set", "learning=1")
+    with pytest.raises(CommandError, match=r"^Unknown training setting: epoch\. Did you mean epochs\? There are: "):
+        told("train", "--model", base.name, "--set", "epoch=1")
+    with pytest.raises(CommandError, match=r"^Unknown sampling setting: max_token\. Did you mean max_tokens\? There"):
+        told("generate", "--model", base.name, "--set", "max_token=1")
     assert not Run.objects.exists()
+
+
+def test_its_help_names_presets_and_settings(capsys):
+    with pytest.raises(SystemExit):
+        load_command_class("evalhub.runs", "train").run_from_argv(["manage.py", "train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(name in said for name in (*PRESETS, *SETTINGS))
+    assert "base_model" not in said
 
 
 def test_it_only_tells_the_queue_where_nobody_waits(project, version, base, admin):

@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -91,10 +92,10 @@ def add_split_argument(parser: ArgumentParser) -> None:
     parser.add_argument("--split", default=Split.TEST, choices=Split.values)
 
 
-def add_set_argument(parser: ArgumentParser, example: str) -> None:
-    parser.add_argument(
-        "--set", dest="chosen", action="append", default=[], metavar="KEY=VALUE", help=f"A setting, e.g. {example}."
-    )
+def add_set_argument(parser: ArgumentParser, example: str, known: Sequence[str] = ()) -> None:
+    there_are = f" There are: {', '.join(known)}." if known else ""
+    parser.add_argument("--set", dest="chosen", action="append", default=[], metavar="KEY=VALUE",
+                        help=f"A setting, e.g. {example}; may be given several times.{there_are}")  # fmt: skip
 
 
 def chosen_values(pairs: list[str]) -> dict[str, Any]:

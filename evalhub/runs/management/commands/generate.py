@@ -7,6 +7,7 @@ from evalhub.accounts.models import Project, User
 from evalhub.runs import actions
 from evalhub.runs.management import base
 from evalhub.runs.models import Run
+from inference.spec import SAMPLING_SETTINGS
 
 
 class Command(base.RunCommand):
@@ -18,7 +19,7 @@ class Command(base.RunCommand):
         base.add_split_argument(parser)
         parser.add_argument("--model", required=True, metavar="NAME", help="A base model, an adapter or an endpoint.")
         parser.add_argument("--engine", default="", choices=["", "transformers", "vllm", "openai"])
-        base.add_set_argument(parser, "temperature=0 or max_tokens=64")
+        base.add_set_argument(parser, "temperature=0 or max_tokens=64", SAMPLING_SETTINGS)
 
     def request(self, project: Project, by: User, options: dict[str, Any], *, send: bool) -> Run:
         return actions.request_generation(

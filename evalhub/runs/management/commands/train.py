@@ -7,6 +7,8 @@ from evalhub.accounts.models import Project, User
 from evalhub.runs import actions
 from evalhub.runs.management import base
 from evalhub.runs.models import Run
+from training.presets import ABOUT, DEFAULT_PRESET, PRESETS
+from training.spec import SETTINGS
 
 
 class Command(base.RunCommand):
@@ -16,8 +18,10 @@ class Command(base.RunCommand):
         super().add_arguments(parser)
         base.add_version_arguments(parser)
         parser.add_argument("--model", required=True, metavar="NAME", help="The base model's name in the registry.")
-        parser.add_argument("--preset", default="recommended")
-        base.add_set_argument(parser, "epochs=1 or targets=q_proj,v_proj")
+        presets = " ".join(f"{name}: {ABOUT[name]}" for name in PRESETS).replace("%", "%%")
+        parser.add_argument("--preset", default=DEFAULT_PRESET, metavar="NAME",
+                            help=f"Where the settings start from (default: %(default)s). {presets}")  # fmt: skip
+        base.add_set_argument(parser, "epochs=1 or targets=q_proj,v_proj", SETTINGS)
 
     def request(self, project: Project, by: User, options: dict[str, Any], *, send: bool) -> Run:
         return actions.request_training(
