@@ -10,6 +10,7 @@ from evalhub.reports import urls as reports
 from evalhub.runs import urls as runs
 from evalhub.studies import urls as studies
 
+handler500 = "evalhub.accounts.middleware.broken"
 ROOMS = (accounts, datasets, runs, studies, reports)
 
 urlpatterns = [

@@ -16,6 +16,7 @@ from rest_framework.views import exception_handler
 
 from evalhub.accounts import actions
 from evalhub.accounts.mail import send_invitation
+from evalhub.accounts.middleware import end_upload
 from evalhub.accounts.models import ApiToken, Invitation, Membership, Project, Role, User
 from evalhub.accounts.permissions import Right, project_for, role_in
 from evalhub.errors import as_refusal
@@ -29,6 +30,7 @@ def refusal_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     if refusal:
         if refusal is not error:
             logger.error("%s", refusal, exc_info=error)
+        end_upload(context["request"]._request)
         body = {"detail": refusal.message} | ({"field": refusal.field} if refusal.field else {})
         return Response(body, status=status.HTTP_409_CONFLICT)
     return exception_handler(error, context)

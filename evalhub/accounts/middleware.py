@@ -1,16 +1,20 @@
-"""Refusals and lost sessions as pages and as fragments."""
+"""Refusals and lost sessions as pages, as fragments and as the API's answers."""
 
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.defaults import server_error
 
 from evalhub.errors import as_refusal
 
 logger = logging.getLogger(__name__)
+PIECE = 2**16  # bytes
 Answering = Callable[[HttpRequest], HttpResponse]
 
 
@@ -29,9 +33,42 @@ class RefusalMiddleware:
             return None
         if refusal is not exception:
             logger.error("%s", refusal, exc_info=exception)
-        fragment = request.headers.get("HX-Request") == "true"
-        template = "components/refusal.html" if fragment else "refused.html"
-        return render(request, template, {"message": refusal.message, "back": came_from(request)}, status=409)
+        return refused(request, refusal.message)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """The handler of last resort: a full disk that no view could meet is refused as elsewhere, the rest is a bug.
+
+    An upload fills the folder for temporary files while the request is read, before any view begins.
+    """
+    error = sys.exc_info()[1]
+    refusal = as_refusal(error) if error else None
+    return refused(request, refusal.message) if refusal else server_error(request)
+
+
+def refused(request: HttpRequest, sentence: str) -> HttpResponse:
+    """The sentence with status 409: as JSON to the API, as a note to a fragment, else as a page."""
+    end_upload(request)
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": sentence}, status=409)
+    fragment = request.headers.get("HX-Request") == "true"
+    template = "components/refusal.html" if fragment else "refused.html"
+    return render(request, template, {"message": sentence, "back": came_from(request)}, status=409)
+
+
+def end_upload(request: HttpRequest) -> None:
+    """Give back the space of a half-written upload, and read what is still being sent.
+
+    Django leaves the file that it was writing open; and whoever sends into a closed connection may never see the
+    answer (RFC 9112, 9.6).
+    """
+    for handler in request.upload_handlers:
+        with suppress(OSError):  # its buffer still finds no space; the file is removed all the same
+            if file := getattr(handler, "file", None):
+                file.close()
+    with suppress(OSError):
+        while request.read(PIECE):
+            pass
 
 
 class FragmentLoginMiddleware:
