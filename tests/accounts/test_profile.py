@@ -1,9 +1,12 @@
 """A person's own page: name, password, keys; and the API that the keys open."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from evalhub.accounts import actions
@@ -63,6 +66,19 @@ def test_it_revokes_a_key_at_once(expert) -> None:
     assert client.get("/api/v1/me/").status_code == 200
     logged_in(expert).post(reverse("accounts:revoke_token", args=[ApiToken.objects.get().pk]))
     assert client.get("/api/v1/me/").status_code == 401
+
+
+def test_it_notes_the_use_of_a_key_once_an_hour_and_writes_nothing_else(expert) -> None:
+    client, _ = keyed(expert)
+    assert client.get("/api/v1/me/").status_code == 200
+    first = ApiToken.objects.get().last_used_at
+    assert first is not None
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get("/api/v1/me/").status_code == 200
+    assert [query["sql"] for query in asked if not query["sql"].startswith("SELECT")] == []
+    ApiToken.objects.update(last_used_at=first - timedelta(hours=1, seconds=1))
+    assert client.get("/api/v1/me/").status_code == 200
+    assert ApiToken.objects.get().last_used_at >= first
 
 
 def test_it_lets_nobody_revoke_another_ones_key(expert, admin) -> None:
