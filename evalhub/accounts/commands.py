@@ -36,8 +36,8 @@ class Told:
     error: str = ""
 
 
-class Declined(CommandError):
-    """A sentence for standard error, with the rows of a file that are to blame."""
+class Error(CommandError):
+    """A sentence for standard error, where Django puts this class's name before it; with the rows that are to blame."""
 
     def __init__(self, message: str, problems: Iterable[object] = ()) -> None:
         super().__init__(message)
@@ -72,10 +72,10 @@ class TellingCommand(BaseCommand):
         except CommandError as refusal:
             if options["json"]:
                 self.stdout.write(as_line(declined(refusal)))
-            raise
+            raise Error(str(refusal)) from refusal
         self.tell(told, as_json=options["json"])
         if told.error:
-            raise CommandError(told.error)
+            raise Error(told.error)
 
     def perform(self, options: dict[str, Any]) -> Told:
         """Do it."""
@@ -153,7 +153,7 @@ def one_sentence() -> Iterator[None]:
         refusal = as_refusal(error)
         if refusal is None:
             raise
-        raise Declined(refusal.message, getattr(error, "problems", ())) from error
+        raise Error(refusal.message, getattr(error, "problems", ())) from error
 
 
 def declined(refusal: CommandError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from evalhub.datasets.reading import (
 __all__ = [
     "FIELDS",
     "BadValue",
+    "MissingColumns",
     "Preview",
     "Problem",
     "Row",
@@ -76,6 +77,10 @@ class BadValue(Exception):
         self.name, self.reason = name, reason
 
 
+class MissingColumns(Unreadable):
+    """No row has the columns that every example needs, or one that was mapped to is not there."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One example, ready to be stored. `line` counts from 1 (the row's number in XLSX and Parquet)."""
@@ -108,6 +113,7 @@ class Preview:
     mapping: dict[str, str]
     rows: tuple[Row, ...]
     problems: tuple[Problem, ...]
+    lacking: str = ""  # one sentence, where no row looked at has the columns needed; then one problem stands for all
 
 
 @dataclass(frozen=True)
@@ -155,8 +161,8 @@ def survey(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = No
     name = name or path.name
     if not rows + problems:
         raise Unreadable(f"{name} has no rows.")
-    if not rows and all(problem.reason.startswith(MISSING) for problem in first):
-        raise Unreadable(f"{name}: {_missing_columns(_found_columns(path, name))}")
+    if not rows and _all_lack_columns(first):
+        raise MissingColumns(_lacking(name, _found_columns(path, name), mapping or {}))
     if not rows and all(problem.reason.startswith("Not JSON") for problem in first):
         raise Unreadable(f"{name} is not JSON at line {first[0].line}: {first[0].reason.removeprefix('Not JSON: ')}")
     return Survey(rows, problems)
@@ -171,10 +177,15 @@ def preview(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = N
     problems: list[Problem] = []
     for number, item in enumerate(records(source)):
         row = item if isinstance(item, Problem) else _row(item, columns)
-        (rows if isinstance(row, Row) else problems).append(row)  # type: ignore[arg-type]  # each to its own
+        if isinstance(row, Row):
+            rows.append(row)
+        else:
+            problems.append(row)
         if number > 200 or len(rows) >= limit:
             break
-    return Preview(source.described, found, columns.meanings(found), tuple(rows), tuple(problems[:limit]))
+    lacking = _lacking(source.name, found, columns.mapping) if not rows and _all_lack_columns(problems) else ""
+    shown = tuple(problems[: 1 if lacking else limit])
+    return Preview(source.described, found, columns.meanings(found), tuple(rows), shown, lacking)
 
 
 def _found_columns(path: Path, name: str) -> tuple[str, ...]:
@@ -199,10 +210,19 @@ def _plain(name: str) -> str:
     return name.strip().casefold().replace(" ", "_").replace("-", "_")
 
 
-def _missing_columns(found: tuple[str, ...]) -> str:
-    names = ", ".join(name[:60] for name in found) or "no columns"
+def _all_lack_columns(problems: Sequence[Problem]) -> bool:
+    return bool(problems) and all(problem.reason.startswith(MISSING) for problem in problems)
+
+
+def _lacking(name: str, found: tuple[str, ...], mapping: Mapping[str, str]) -> str:
+    """What a file's columns lack: one that was mapped to, or those that every example needs."""
+    names = ", ".join(column[:60] for column in found) or "no columns"
+    present = {_plain(column) for column in found}
+    lost = [column for column in mapping.values() if column and _plain(column) not in present]
+    if lost:
+        return f"{name} has no column “{lost[0]}”; it has {names}."
     return (
-        f"found the columns {names}; wanted are instruction and output (input is optional), "
+        f"{name}: found the columns {names}; wanted are instruction and output (input is optional), "
         "or prompt and completion, or messages. Rename them, or say which column is which."
     )
 
@@ -240,10 +260,8 @@ class _Columns:
         matched = self.meanings(source.columns)
         present = {_plain(name) for name in source.columns}
         lost = [column for column in self.mapping.values() if column and _plain(column) not in present]
-        if lost:
-            raise Unreadable(f"{source.name} has no column “{lost[0]}”; it has {', '.join(source.columns)}.")
-        if not present & set(CHATS) and not all(name in matched for name in REQUIRED):
-            raise Unreadable(f"{source.name}: {_missing_columns(source.columns)}")
+        if lost or (not present & set(CHATS) and not all(name in matched for name in REQUIRED)):
+            raise MissingColumns(_lacking(source.name, source.columns, self.mapping))
 
 
 def _row(record: Record, columns: _Columns) -> Row | Problem:

@@ -63,6 +63,24 @@ def test_it_maps_columns(capsys, admin, tmp_path):
         call_command("import_examples", str(path), **INTO, map=["instruction"])
 
 
+def test_it_says_once_which_columns_are_missing_and_how_to_map_them(admin, tmp_path):
+    path = tmp_path / "faq.jsonl"
+    path.write_text('{"question": "Why?", "answer": "Because."}\n' * 50)
+    with pytest.raises(CommandError) as refusal:
+        call_command("import_examples", str(path), **INTO)
+    assert str(refusal.value).count("question, answer") == 1
+    assert str(refusal.value).endswith("for instance --map instruction=COLUMN --map output=COLUMN.")
+
+
+def test_it_says_one_problem_once_with_its_lines(capsys, admin, file):
+    path = file(row(1), *({"instruction": "Why?", "answer": "Because."} for _ in range(5)), "{")
+    call_command("import_examples", str(path), project="content-copy", dataset="Content copy")
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == "  lines 2, 3, 4 and 2 more: No column “output”. The row has: instruction, answer."
+    assert said[2].startswith("  line 7: Not JSON")
+    assert len(said) == 3
+
+
 def test_it_talks_to_people_in_sentences(capsys, admin, file):
     call_command("import_examples", str(file(row(1), "{")), project="content-copy", dataset="Content copy")
     assert "1 of 2 rows were stored." in capsys.readouterr().out

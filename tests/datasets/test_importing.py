@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from evalhub.datasets.importing import (
     BadValue,
+    MissingColumns,
     Problem,
     Row,
     Unreadable,
@@ -302,6 +303,24 @@ def test_it_stops_a_gzip_bomb(tmp_path, monkeypatch):
 def test_it_survives_a_row_nested_too_deeply(tmp_path):
     deep = '{"instruction": "a", "output": "b", "m": ' + "[" * 50_000 + "]" * 50_000 + "}"
     assert problem(tmp_path, deep).reason == "The row is nested too deeply."
+
+
+def test_it_names_a_mapped_column_that_no_row_has(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"q": 1, "a": 2}\n' * 3)
+    with pytest.raises(MissingColumns, match=r"a.jsonl has no column “question”; it has q, a\."):
+        survey(path, mapping={"instruction": "question", "output": "a"})
+
+
+def test_its_preview_says_once_that_columns_are_missing(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"q": 1, "a": 2}\n' * 9)
+    found = preview(path)
+    assert found.lacking.startswith("a.jsonl: found the columns q, a; wanted are instruction and output")
+    assert len(found.problems) == 1
+    path.write_text('{"q": 1, "a": 2}\n' * 9 + '{"prompt": "a", "completion": "b"}\n')
+    assert preview(path).lacking == ""
+    assert len(preview(path).problems) == 5
 
 
 def test_it_previews_without_reading_everything(tmp_path):

@@ -155,6 +155,17 @@ def test_it_stores_nothing_where_all_or_nothing_was_asked(dataset, admin):
     assert not dataset.examples.exists()
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_it_says_once_that_the_columns_are_missing(dataset, admin, monkeypatch, counted):
+    monkeypatch.setattr("evalhub.datasets.views.bringing.COUNTED_BYTES", 10_000 if counted else 0)
+    rows = [json.dumps({"question": f"Why {n}?", "answer": "Because."}) for n in range(9)]
+    seen = preview_of(logged_in(admin), dataset, upload(*rows)).content.decode()
+    assert seen.count("found the columns question, answer; wanted are instruction and output") == 1
+    assert "No column" not in seen
+    assert "Rows with problems" not in seen
+    assert "Say below which column is which" in seen
+
+
 def test_it_lets_people_say_which_column_is_which(dataset, admin):
     client = logged_in(admin)
     seen = preview_of(client, dataset, upload("question,answer", "Why?,Because.", name="faq.csv"))

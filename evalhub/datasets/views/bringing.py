@@ -78,6 +78,8 @@ def _preview_page(request: HttpRequest, project: Project, dataset: Dataset, toke
             context |= {"form": form, **_found_context(found)}
             if path.stat().st_size <= COUNTED_BYTES:
                 context["survey"] = survey(path, name=name, mapping=mapping)
+            elif found.lacking:
+                context["unreadable"] = found.lacking
         except Unreadable as error:
             context["unreadable"] = str(error)
     return render(request, "datasets/preview.html", context)

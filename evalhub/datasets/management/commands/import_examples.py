@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from evalhub.accounts.commands import Bar, ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.importing import FIELDS
+from evalhub.datasets.importing import FIELDS, MissingColumns
 from evalhub.datasets.management.base import dataset_named
 from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.errors import Refused
 
-SHOWN = 20  # problems; --json has them all
+SHOWN, NAMED = 20, 3  # problems, and lines of each; --json has them all
+HOW_TO_MAP = "Here that is said with --map, for instance --map instruction=COLUMN --map output=COLUMN."
 
 
 class Command(ProjectCommand):
@@ -55,6 +57,10 @@ class Command(ProjectCommand):
                 dataset, path=path, file_name=path.name, by=user, policy=options["policy"], mapping=mapping,
                 progress=bar,
             )  # fmt: skip
+        except Refused as refusal:
+            if isinstance(refusal.__cause__, MissingColumns) and not mapping:
+                raise CommandError(f"{refusal.message} {HOW_TO_MAP}") from refusal
+            raise
         finally:
             bar.close()
 
@@ -84,9 +90,18 @@ def told(batch: ImportBatch) -> dict[str, Any]:
 def lines(batch: ImportBatch) -> list[str]:
     """An import as people read it."""
     said = [f"{batch.message} Set aside: {batch.set_aside:,}. Unchanged: {batch.unchanged:,}."]
-    said += [f"  line {item['line']}: {item['reason']}" for item in batch.problems[:SHOWN]]
-    more = len(batch.problems) - SHOWN
-    return [*said, f"  and {more:,} more"] if more > 0 else said
+    alike: dict[str, list[int]] = {}
+    for item in batch.problems:
+        alike.setdefault(item["reason"], []).append(item["line"])
+    said += [f"  {places(numbers)}: {reason}" for reason, numbers in islice(alike.items(), SHOWN)]
+    more = sum(len(numbers) for numbers in islice(alike.values(), SHOWN, None))
+    return [*said, f"  and {more:,} more"] if more else said
+
+
+def places(numbers: list[int]) -> str:
+    """ "line 3", "lines 3, 4, 9", "lines 3, 4, 9 and 12 more": where one and the same problem is."""
+    more = f" and {len(numbers) - NAMED:,} more" if len(numbers) > NAMED else ""
+    return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:NAMED]))}{more}"
 
 
 def _pair(text: str) -> tuple[str, str]:
