@@ -190,7 +190,7 @@ def import_real_ratings(house: House) -> None:
         path = FOLDER / "squality_ratings.csv"
         import_ratings(
             house.project, name=RATED_STUDY, path=path, file_name=path.name, by=house.admin, scale=(0, 100),
-            baseline="bart", margin=5.0, credit=RATINGS_CREDIT,
+            baseline="bart", margin=5.0, credit=RATINGS_CREDIT, primary_criterion="overall-rating",
             description="Real ratings by real people: 300 summaries by three systems, three raters each, 0 to 100.",
         )  # fmt: skip
 

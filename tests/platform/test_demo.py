@@ -24,7 +24,9 @@ from evalhub.demo.create import (
 )
 from evalhub.demo.people import PASSWORD, PEOPLE
 from evalhub.demo.texts import first_sentence
+from evalhub.reports.aggregates import build_report
 from evalhub.reports.management.commands.make_demo import follow
+from evalhub.reports.statistics.result import Settings
 from evalhub.runs.models import Run
 from evalhub.studies.models import Study
 from tests.conftest import logged_in
@@ -85,6 +87,10 @@ def test_it_imports_the_real_ratings_with_their_credit(ready: House) -> None:
     assert "CC BY 4.0" in study.credit
     assert study.items.count() == 100
     assert study.arms.count() == 3
+    report = build_report(study, settings=Settings(resamples=200, seed=7))
+    [primary] = [criterion for criterion in report.criteria if criterion.is_primary]
+    assert (primary.key, primary.name, primary.computed) == ("overall-rating", "Overall", False)
+    assert {difference.criterion for difference in report.family} == {"overall-rating"}
 
 
 @pytest.mark.slow
