@@ -8,7 +8,7 @@ import numpy as np
 from django.core.cache import cache
 from numpy.typing import NDArray
 
-from evalhub.reports.measures import arm_measures, correlations, metric_scores
+from evalhub.reports.measures import arm_measures, correlations, hidden_measures, metric_scores
 from evalhub.reports.report import (
     EMPTY,
     ArmFacts,
@@ -41,50 +41,59 @@ from evalhub.reports.statistics.verdict import Verdict, holm, sign_flips, standa
 from evalhub.reports.tables import StudyTable, stamps
 from evalhub.runs.reading import applied_sampling, asked_otherwise
 from evalhub.studies.models import Arm, Study
-from evalhub.studies.naming import arm_names, names_shown
+from evalhub.studies.naming import arm_names, is_blind, names_shown
 
 OVERALL = "overall"
 DISAGREEMENTS = 12
 KEEP_SECONDS = 24 * 3600
 
 
-def study_report(study: Study) -> StudyReport:
+def study_report(study: Study, *, blind: bool = False) -> StudyReport:
     """build_report, kept for as long as nothing that it rests on changes."""
-    return _kept("report", study, stamps([study])[study.pk], build_report)
+    return _kept("report", study, stamps([study])[study.pk], build_report, blind=blind)
 
 
-def brief_reports(studies: Sequence[Study]) -> dict[int, StudyReport]:
-    """By study its verdicts and nothing else, for lists; kept likewise."""
+def brief_reports(studies: Sequence[Study], *, designs: bool) -> dict[int, StudyReport]:
+    """By study its verdicts and nothing else, for lists of those who design studies or do not; kept likewise."""
     now = stamps(studies)
-    return {study.pk: _kept("brief", study, now[study.pk], brief_report) for study in studies}
+    return {
+        study.pk: _kept("brief", study, now[study.pk], brief_report, blind=is_blind(study, designs=designs))
+        for study in studies
+    }
 
 
-def _kept(kind: str, study: Study, now: tuple[object, ...], build: Callable[[Study], StudyReport]) -> StudyReport:
-    key = f"{kind}-{study.pk}"
+def _kept(
+    kind: str, study: Study, now: tuple[object, ...], build: Callable[..., StudyReport], *, blind: bool
+) -> StudyReport:
+    key = f"{'blind-' if blind else ''}{kind}-{study.pk}"
     kept: tuple[object, StudyReport] | None = cache.get(key)
     if kept and kept[0] == now:
         return kept[1]
-    report = build(study)
+    report = build(study, blind=blind)
     cache.set(key, (now, report), KEEP_SECONDS)
     return report
 
 
-def brief_report(study: Study) -> StudyReport:
+def brief_report(study: Study, *, blind: bool = False) -> StudyReport:
     """Facts, arms, criteria and the declared differences; the rest is left empty."""
-    builder = Builder(StudyTable(study), Settings(seed=study.seed))
+    builder = Builder(StudyTable(study), Settings(seed=study.seed), blind=blind)
     return replace(EMPTY, facts=builder.facts(), preliminary=study.state != Study.State.CLOSED, arms=builder.arms(),
                    criteria=builder.criteria, differences=builder.differences(only_declared=True))  # fmt: skip
 
 
-def build_report(study: Study, *, settings: Settings | None = None) -> StudyReport:
-    """Every number of the study. Means rest on current values, agreement and disagreements on the blind ones."""
-    return Builder(StudyTable(study), settings or Settings(seed=study.seed)).report()
+def build_report(study: Study, *, settings: Settings | None = None, blind: bool = False) -> StudyReport:
+    """Every number of the study. Means rest on current values, agreement and disagreements on the blind ones.
+
+    `blind`: for a reader who may not tell the arms apart yet. Pairs are read later minus earlier place instead of
+    arm minus baseline, and what only the baseline or the runs could tell is left out: verdicts, speed and cost.
+    """
+    return Builder(StudyTable(study), settings or Settings(seed=study.seed), blind=blind).report()
 
 
 class Builder:
     """Holds what the parts of one report share: score arrays with the overall in front, arms, pairs, settings."""
 
-    def __init__(self, table: StudyTable, settings: Settings) -> None:
+    def __init__(self, table: StudyTable, settings: Settings, *, blind: bool = False) -> None:
         self.table, self.settings, self.study = table, settings, table.study
         self.criteria = criterion_facts(table)
         self.scores = self._with_overall(table.current)  # (items, arms, raters, criteria)
@@ -92,7 +101,8 @@ class Builder:
         self.bounds = (float(self.study.scale_min), float(self.study.scale_max))
         self.span = self.bounds[1] - self.bounds[0]
         self.margin = None if self.study.origin == Study.Origin.IMPORTED else self.study.margin
-        self.base = next((place for place, arm in enumerate(table.arms) if arm.is_baseline), 0)
+        base = next((place for place, arm in enumerate(table.arms) if arm.is_baseline), 0)
+        self.base = None if blind else base
         self.primary = next((place for place, c in enumerate(self.criteria) if c.is_primary), 0)
         self.pairs = self._pairs()
 
@@ -113,7 +123,7 @@ class Builder:
             variance=self.variance(),
             detectable=self.detectable(),
             metrics=metric_scores(self.table, self.settings),
-            measures=arm_measures(self.table, self.settings),
+            measures=hidden_measures(self.table) if self.base is None else arm_measures(self.table, self.settings),
             correlations=correlations(self.table, self.cells, self.criteria, self.settings),
             disagreements=self.disagreements(),
             raters=self.raters(),
@@ -136,7 +146,7 @@ class Builder:
     def _pairs(self) -> list[tuple[int, int]]:
         """Pairs (a, b) to read as a − b: each arm against the baseline first, then the later against the earlier."""
         places = range(len(self.table.arms))
-        with_base = [(place, self.base) for place in places if place != self.base]
+        with_base = [] if self.base is None else [(place, self.base) for place in places if place != self.base]
         rest = [(b, a) for a, b in combinations(places, 2) if self.base not in (a, b)]
         return with_base + rest
 
@@ -146,7 +156,7 @@ class Builder:
             ArmFacts(
                 number=number,
                 name=names[arm.pk],
-                is_baseline=number - 1 == self.base,
+                is_baseline=None if self.base is None else number - 1 == self.base,
                 lineage=lineage(arm) if shown else None,
             )
             for number, arm in enumerate(self.table.arms, 1)
@@ -179,7 +189,7 @@ class Builder:
     def differences(self, *, only_declared: bool = False) -> tuple[Difference, ...]:
         """All pairs × criteria; Holm's correction runs over those that are asked for."""
         columns = self.paired()
-        if not columns.shape[1]:
+        if not columns.shape[1] or (only_declared and self.base is None):
             return ()
         if only_declared:
             columns = np.where([self._in_family(k) for k in range(columns.shape[1])], columns, np.nan)
@@ -404,6 +414,8 @@ class Builder:
         return "fixed before the study opened" if self.study.opened_at else "fixed when the study opens"
 
     def _family_note(self) -> str:
+        if self.base is None:
+            return ""
         name = self.criteria[self.primary].name if self.criteria else "overall"
         size = self._family_size()
         comparisons = "1 comparison" if size == 1 else f"{size} comparisons"

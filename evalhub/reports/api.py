@@ -12,8 +12,7 @@ from rest_framework.response import Response
 from evalhub.accounts.models import User
 from evalhub.accounts.permissions import Right, project_for
 from evalhub.errors import Refused
-from evalhub.reports.aggregates import study_report
-from evalhub.reports.reading import for_reader, is_open_to
+from evalhub.reports.reading import is_open_to, report_for
 from evalhub.reports.report import as_json
 from evalhub.studies.models import Study
 
@@ -23,7 +22,8 @@ from evalhub.studies.models import Study
     description=(
         "Per criterion and arm mean, low, high, n_items, n_raters, n_ratings; differences with their verdicts; wins; "
         "agreement; metrics; speed and cost; every number with its method and settings, or the reason why it is "
-        "undefined. 409 while the study is under way, except for admins, who get it marked preliminary."
+        "undefined. Until the arms are revealed, only admins get verdicts, the baseline, speed and cost. "
+        "409 while the study is under way, except for admins, who get it marked preliminary."
     ),
     parameters=[
         OpenApiParameter("project_slug", str, OpenApiParameter.PATH),
@@ -39,5 +39,5 @@ def report(request: Request, project_slug: str, study_slug: str) -> Response:
     study = get_object_or_404(Study.objects.select_related("project"), project=project, slug=study_slug)
     if not is_open_to(user, study):
         raise Refused("This study is still under way; its numbers are shown when it has closed.")
-    body: dict[str, Any] = as_json(for_reader(study_report(study), user, study))
+    body: dict[str, Any] = as_json(report_for(user, study))
     return Response(body)

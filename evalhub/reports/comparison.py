@@ -121,7 +121,7 @@ def _measure(measure: Measure, digits: int) -> Value:
 def _column(report: StudyReport, name: str, values: list[Value], lower: bool) -> Column:
     numbers = [value.number for value in values if value.number is not None]
     top = min(numbers) if lower else max(numbers)
-    base = next(value.number for value, arm in zip(values, report.arms, strict=True) if arm.is_baseline)
+    base = next((value.number for value, arm in zip(values, report.arms, strict=True) if arm.is_baseline), None)
     cells = [
         _cell(value, None if arm.is_baseline else base, lower=lower, best=len(set(numbers)) > 1 and value.number == top)
         for value, arm in zip(values, report.arms, strict=True)

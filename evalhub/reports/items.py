@@ -82,10 +82,10 @@ class ItemDetail:
     after: int | None
 
 
-def item_lines(study: Study) -> tuple[tuple[ArmFacts, ...], list[ItemLine]]:
-    """The arms, and a line for each item in its order."""
+def item_lines(study: Study, *, blind: bool = False) -> tuple[tuple[ArmFacts, ...], list[ItemLine]]:
+    """The arms, and a line for each item in its order; no lead over the baseline in a blind reading."""
     table = StudyTable(study)
-    builder = Builder(table, Settings(seed=study.seed))
+    builder = Builder(table, Settings(seed=study.seed), blind=blind)
     means = builder.cells[:, :, builder.primary] if builder.criteria else np.full(builder.cells.shape[:2], np.nan)
     spans = _spans(table.blind)
     lines = [
@@ -108,8 +108,10 @@ def _spans(blind: Array) -> Array:
     return np.asarray(np.where(spans < 0, np.nan, spans))
 
 
-def _lead(means: Array, base: int) -> float:
+def _lead(means: Array, base: int | None) -> float:
     """The best arm's mean over the baseline's."""
+    if base is None:
+        return float("nan")
     others = np.delete(means, base)
     if np.isnan(means[base]) or np.isnan(others).all() or not len(others):
         return float("nan")
@@ -128,6 +130,11 @@ ORDERS = {
 }
 
 
+def orders(*, blind: bool) -> dict[str, str]:
+    """Those of ORDERS that a reader may choose from."""
+    return {key: label for key, label in ORDERS.items() if not (blind and key in ("lead", "behind"))}
+
+
 def ordered(lines: Sequence[ItemLine], order: str) -> list[ItemLine]:
     """Lines in one of ORDERS; those without the number come last."""
     if order == "range":
@@ -138,9 +145,9 @@ def ordered(lines: Sequence[ItemLine], order: str) -> list[ItemLine]:
     return list(lines)
 
 
-def item_detail(study: Study, item: Item) -> ItemDetail:
+def item_detail(study: Study, item: Item, *, blind: bool = False) -> ItemDetail:
     """Everything about one item, in a constant number of queries."""
-    frame = Builder(StudyTable(study), Settings(seed=study.seed))
+    frame = Builder(StudyTable(study), Settings(seed=study.seed), blind=blind)
     rows = frame.table.items
     place = frame.table.item_at[item.pk]
     ratings = list(Rating.objects.filter(assignment__item=item, is_current=True).select_related("assignment__rater"))

@@ -23,6 +23,7 @@ NAMES = {
     "bertscore": "BERTScore",
 }
 ELSEWHERE = "undefined: these answers were made elsewhere"
+HIDDEN = "undefined: told once the arms are revealed"
 MIXED = "undefined: the arms were scored by different implementations"
 
 
@@ -103,6 +104,12 @@ def arm_measures(table: StudyTable, settings: Settings) -> tuple[ArmMeasures, ..
     ]
     tokens = tokens_of(generation.pk for generation in asked) if asked else {}
     return tuple(_measures(table, place, arm, tokens=tokens, settings=settings) for place, arm in enumerate(table.arms))
+
+
+def hidden_measures(table: StudyTable) -> tuple[ArmMeasures, ...]:
+    """In place of the measures, which would tell an arm by the speed of its run."""
+    none = Measure(None, undefined=HIDDEN)
+    return tuple(ArmMeasures(place, none, none, none, none, none) for place, _ in enumerate(table.arms, 1))
 
 
 def _measures(

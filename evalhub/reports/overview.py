@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 from django.db.models import Count, QuerySet
 
-from evalhub.accounts.models import Project
+from evalhub.accounts.models import Project, User
 from evalhub.datasets.models import Dataset, Example, Version
-from evalhub.reports.aggregates import brief_reports, study_report
+from evalhub.reports.aggregates import brief_reports
+from evalhub.reports.reading import report_for
 from evalhub.reports.report import StudyReport
 from evalhub.reports.words import result_line
 from evalhub.runs.models import Model, Run
@@ -48,12 +49,13 @@ class Step:
     next: bool = False
 
 
-def study_lines(project: Project) -> list[StudyLine]:
-    """Every study, the newest first."""
+def study_lines(project: Project, *, designs: bool) -> list[StudyLine]:
+    """Every study, the newest first, for readers who design studies or do not."""
     rows = study_rows(project)
     for row in rows:
         row.study.project = project  # known already: no question for each line
-    briefs = brief_reports([row.study for row in rows if row.study.state == Study.State.CLOSED])
+    closed = [row.study for row in rows if row.study.state == Study.State.CLOSED]
+    briefs = brief_reports(closed, designs=designs)
     return [StudyLine(row, _result(row, briefs.get(row.study.pk)), row.study.pk in briefs) for row in rows]
 
 
@@ -63,14 +65,14 @@ def _result(row: StudyRow, brief: StudyReport | None) -> str:
     return "not opened yet" if row.study.state == Study.State.DRAFT else "hidden until it closes"
 
 
-def latest_report(project: Project) -> StudyReport | None:
-    """Of the study with ratings that closed last; one rated here goes before imported ones."""
+def latest_report(project: Project, user: User) -> StudyReport | None:
+    """Of the study with ratings that closed last, as `user` reads it; one rated here goes before imported ones."""
     closed = project.studies.filter(state=Study.State.CLOSED, items__assignments__state="submitted").distinct()
     newest = sorted(closed, key=lambda s: (s.origin != Study.Origin.IMPORTED, s.closed_at, s.pk))
     if not newest:
         return None
     newest[-1].project = project
-    return study_report(newest[-1])
+    return report_for(user, newest[-1])
 
 
 def runs_under_way(project: Project) -> QuerySet[Run]:

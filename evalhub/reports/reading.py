@@ -1,11 +1,14 @@
-"""Who reads what of a report: nobody's numbers before the end but an admin's, nobody's severities but an admin's."""
+"""Who reads what of a report: before the end, raters' severities and what tells the arms apart, only who designs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from evalhub.accounts.models import User
 from evalhub.accounts.permissions import Right, may
+from evalhub.reports.aggregates import study_report
 from evalhub.reports.report import StudyReport
 from evalhub.studies.models import Study
+from evalhub.studies.naming import is_blind
 
 
 def is_open_to(user: User, study: Study) -> bool:
@@ -13,6 +16,11 @@ def is_open_to(user: User, study: Study) -> bool:
     return study.state == Study.State.CLOSED or may(user, study.project, Right.DESIGN)
 
 
-def for_reader(report: StudyReport, user: User, study: Study) -> StudyReport:
-    """The report without the raters' profiles, except for those who design studies."""
-    return report if may(user, study.project, Right.DESIGN) else replace(report, raters=())
+def report_for(user: User, study: Study, *, build: Callable[..., StudyReport] = study_report) -> StudyReport:
+    """The report as `user` may read it: blind and without the raters' profiles, except for those who design studies.
+
+    Once the arms are revealed nobody reads it blind.
+    """
+    designs = may(user, study.project, Right.DESIGN)
+    report = build(study, blind=is_blind(study, designs=designs))
+    return report if designs else replace(report, raters=())

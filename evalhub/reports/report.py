@@ -35,11 +35,14 @@ class Lineage:
 
 @dataclass(frozen=True)
 class ArmFacts:
-    """An arm under the name it may be shown with. `number` gives its colour and shape; 1 is the baseline."""
+    """An arm under the name it may be shown with. `number` gives its colour and shape.
+
+    `is_baseline` is None for all arms where the reader may not know which one is.
+    """
 
     number: int
     name: str
-    is_baseline: bool
+    is_baseline: bool | None
     lineage: Lineage | None
 
 
@@ -250,8 +253,9 @@ class StudyReport:
         return next(criterion for criterion in self.criteria if criterion.is_primary)
 
     @property
-    def baseline(self) -> ArmFacts:
-        return next(arm for arm in self.arms if arm.is_baseline)
+    def baseline(self) -> ArmFacts | None:
+        """None in a blind reading."""
+        return next((arm for arm in self.arms if arm.is_baseline), None)
 
     def score(self, arm: int, criterion: str) -> ArmScore:
         return next(s for s in self.scores if (s.arm, s.criterion) == (arm, criterion))

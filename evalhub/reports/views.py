@@ -14,10 +14,9 @@ from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right, may, project_for, role_in
 from evalhub.errors import Refused
 from evalhub.reports import comparison, items, overview, words
-from evalhub.reports.aggregates import study_report
 from evalhub.reports.charts import CHARTS, drawable
 from evalhub.reports.figures import picture
-from evalhub.reports.reading import for_reader, is_open_to
+from evalhub.reports.reading import is_open_to, report_for
 from evalhub.reports.report import StudyReport, as_json
 from evalhub.studies.models import Item, Study
 from evalhub.studies.progress import study_progress
@@ -41,12 +40,13 @@ def home(request: HttpRequest, project_slug: str) -> HttpResponse:
     project = project_for(person_of(request), project_slug, Right.ENTER)
     if role_in(person_of(request), project) == Role.EXPERT:
         return redirect("studies:desk", project.slug)
-    held, report = overview.stock(project), overview.latest_report(project)
+    held, report = overview.stock(project), overview.latest_report(project, person_of(request))
+    designs = may(person_of(request), project, Right.DESIGN)
     context = {
-        "here": "home", "stock": held, "report": report, "lines": overview.study_lines(project)[:8],
+        "here": "home", "stock": held, "report": report, "lines": overview.study_lines(project, designs=designs)[:8],
         "tiles": words.tiles(report) if report else [], "lede": words.lede(report) if report else "",
         "steps": overview.first_steps(project, held), "datasets": overview.datasets(project)[:6],
-        "designs": may(person_of(request), project, Right.DESIGN), **_live(project),
+        "designs": designs, **_live(project),
     }  # fmt: skip
     return render(request, "reports/home.html", context)
 
@@ -67,8 +67,8 @@ def _live(project: Project) -> dict[str, Any]:
 @require_safe
 def reports(request: HttpRequest, project_slug: str) -> HttpResponse:
     project = project_for(person_of(request), project_slug, Right.READ_REPORTS)
-    lines = overview.study_lines(project)
-    context = {"here": "reports", "lines": lines, "designs": may(person_of(request), project, Right.DESIGN)}
+    designs = may(person_of(request), project, Right.DESIGN)
+    context = {"here": "reports", "lines": overview.study_lines(project, designs=designs), "designs": designs}
     return render(request, "reports/list.html", context)
 
 
@@ -82,7 +82,7 @@ def report(request: HttpRequest, project_slug: str, study_slug: str) -> HttpResp
     context = {"here": "reports", "study": study, "designs": designs}
     if not is_open_to(person_of(request), study):
         return render(request, "reports/waiting.html", {**context, "progress": study_progress(study)})
-    found = for_reader(study_report(study), person_of(request), study)
+    found = report_for(person_of(request), study)
     closed_on = date_format(study.closed_at, "j F Y") if study.closed_at else ""
     return render(request, "reports/report.html", {**context, "closed_on": closed_on, **page_parts(found)})
 
@@ -127,7 +127,7 @@ def readable(request: HttpRequest, project_slug: str, study_slug: str) -> tuple[
     study = study_of(project, study_slug)
     if not is_open_to(person_of(request), study):
         raise Refused("This study is still under way; its numbers are shown when it has closed.")
-    return study, for_reader(study_report(study), person_of(request), study)
+    return study, report_for(person_of(request), study)
 
 
 @login_required
@@ -179,12 +179,13 @@ def item_list(request: HttpRequest, project_slug: str, study_slug: str) -> HttpR
     study, found = readable(request, project_slug, study_slug)
     order = request.GET.get("order", "position")
     words_wanted = request.GET.get("q", "").strip()
-    arms, lines = items.item_lines(study)
+    blind = found.baseline is None
+    (arms, lines), choices = items.item_lines(study, blind=blind), items.orders(blind=blind)
     kept = [line for line in lines if words_wanted.casefold() in f"{line.key} {line.title}".casefold()]
     page = Paginator(items.ordered(kept, order), PAGE).get_page(request.GET.get("page"))
     context = {
-        "here": "reports", "study": study, "report": found, "arms": arms, "page": page, "orders": items.ORDERS,
-        "order": order if order in items.ORDERS else "position", "q": words_wanted, "count": len(lines),
+        "here": "reports", "study": study, "report": found, "arms": arms, "page": page, "orders": choices,
+        "order": order if order in choices else "position", "q": words_wanted, "count": len(lines),
         "digits": words.figure_digits(found),
     }  # fmt: skip
     return render(request, "reports/items.html", context)
@@ -194,7 +195,7 @@ def item_list(request: HttpRequest, project_slug: str, study_slug: str) -> HttpR
 @require_safe
 def item(request: HttpRequest, project_slug: str, study_slug: str, pk: int) -> HttpResponse:
     study, found = readable(request, project_slug, study_slug)
-    detail = items.item_detail(study, get_object_or_404(Item, study=study, pk=pk))
+    detail = items.item_detail(study, get_object_or_404(Item, study=study, pk=pk), blind=found.baseline is None)
     context = {"here": "reports", "study": study, "report": found, "item": detail,
                "digits": words.figure_digits(found)}  # fmt: skip
     return render(request, "reports/item.html", context)

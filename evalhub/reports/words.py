@@ -82,6 +82,8 @@ def lede(report: StudyReport) -> str:
         return "No rating has been submitted yet."
     if len(report.arms) < 2:
         return "One arm alone was rated: there is nothing to compare it with."
+    if report.baseline is None:
+        return "The arms are not revealed yet. The verdict compares each with the baseline and comes with the reveal."
     said = verdicts(report)
     name = report.primary.name
     the = "the " if report.primary.computed else ""
@@ -90,7 +92,9 @@ def lede(report: StudyReport) -> str:
 
 
 def verdicts(report: StudyReport) -> list[str]:
-    """One clause for each kind of verdict among the declared comparisons."""
+    """One clause for each kind of verdict among the declared comparisons; none in a blind reading."""
+    if report.baseline is None:
+        return []
     base, margin = report.baseline.name, points(report.facts.margin, 2)
     groups: dict[str, list[str]] = {}
     for d in report.family:
@@ -270,4 +274,6 @@ def result_line(report: StudyReport) -> str:
     """The verdict as one cell of a table."""
     if not report.facts.ratings:
         return "no rating yet"
+    if report.baseline is None:
+        return "comes with the reveal of the arms"
     return "; ".join(verdicts(report)) or "nothing to compare"

@@ -28,7 +28,7 @@ from evalhub.studies.downloads import ratings_file
 from evalhub.studies.forms import experts_of
 from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import Study
-from evalhub.studies.naming import arm_names, facts_shown, names_shown
+from evalhub.studies.naming import arm_names, facts_shown, is_blind, names_shown
 from evalhub.studies.progress import study_progress
 from evalhub.studies.rating import SKIP_REASONS, NotARater, Waiting, rater_of
 
@@ -69,7 +69,9 @@ class StudyIn(serializers.Serializer[Any]):
 class ArmOut(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="Arm 1, Arm 2 … until the arms are revealed.")
     position = serializers.IntegerField()
-    is_baseline = serializers.BooleanField()
+    is_baseline = serializers.BooleanField(
+        allow_null=True, help_text="Null until the arms are revealed, except for those who design studies."
+    )
     run = serializers.IntegerField(allow_null=True, help_text="Null until the arms are revealed.")
 
 
@@ -123,12 +125,13 @@ class StudyDetailOut(StudyOut):
     @extend_schema_field(ArmOut(many=True))
     def get_arms(self, study: Study) -> list[dict[str, Any]]:
         shown, arms = self.names_arms(study), study.arms.in_bulk()
+        blind = is_blind(study, designs=bool(self.context.get("designs")))
         runs = dict(study.arms.values_list("pk", "generation__run"))
         return [
             {
                 "name": name,
                 "position": position,
-                "is_baseline": arms[pk].is_baseline,
+                "is_baseline": None if blind else arms[pk].is_baseline,
                 "run": runs[pk] if shown else None,
             }
             for position, (pk, name) in enumerate(arm_names(study, shown=shown).items(), 1)

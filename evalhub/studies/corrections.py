@@ -11,6 +11,7 @@ from evalhub.datasets.actions import propose_example
 from evalhub.datasets.models import Example
 from evalhub.errors import Refused
 from evalhub.studies.models import Correction, Study
+from evalhub.studies.naming import names_shown
 
 
 def open_corrections(study: Study) -> QuerySet[Correction]:
@@ -23,10 +24,10 @@ def open_corrections(study: Study) -> QuerySet[Correction]:
 def propose_corrections(study: Study, *, by: User) -> list[Example]:
     """Propose each corrected answer once, to the dataset that its item came from; a curator decides.
 
-    Raises Refused while the study is not closed, since proposals name arms.
+    Raises Refused until the arms are revealed, since a proposal names the arm and is read by all who read the data.
     """
-    if study.state != Study.State.CLOSED:
-        raise Refused("Corrections go to curation after the study has closed.")
+    if not names_shown(study):
+        raise Refused("Corrections go to curation once the arms are revealed, because each proposal names its arm.")
     waiting = list(
         open_corrections(study).select_related(
             "item_answer__item__entry__version__dataset", "item_answer__arm", "rating__assignment__rater"

@@ -35,6 +35,11 @@ def names_shown(study: Study) -> bool:
     return study.revealed_at is not None or study.origin == Study.Origin.IMPORTED
 
 
+def is_blind(study: Study, *, designs: bool) -> bool:
+    """Until names are shown, only those who design studies may tell which arm is which, or which is the baseline."""
+    return not designs and not names_shown(study)
+
+
 def arm_names(study: Study, *, shown: bool | None = None) -> dict[int, str]:
     """Arm id → the name to show, in the order to show them in.
 

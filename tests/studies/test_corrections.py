@@ -7,19 +7,26 @@ from evalhub.datasets.models import Example
 from evalhub.errors import Refused
 from evalhub.studies import actions
 from evalhub.studies.models import Correction, Study
+from tests.conftest import logged_in
 from tests.studies.conftest import rate, take
+from tests.studies.test_pages import at
 
 
-def test_a_corrected_answer_becomes_a_proposed_example_after_closing(
+def test_a_corrected_answer_becomes_a_proposed_example_once_the_arms_are_revealed(
     study: Study, admin: User, expert: User, second_expert: User
 ) -> None:
     item = take(study, expert)
     untouched = item.answers[1].text
     rate(study, expert, item, value=3, corrections={"A": " A better headline ", "B": untouched})
     assert Correction.objects.get().text == "A better headline"  # an unchanged text is no correction
-    with pytest.raises(Refused, match="after the study has closed"):
-        actions.propose_corrections(study, by=admin)
     actions.close_study(study, by=admin)
+    with pytest.raises(Refused, match="once the arms are revealed"):
+        actions.propose_corrections(study, by=admin)
+    page = logged_in(admin).get(at("detail", study)).content.decode()
+    assert "the arms must be revealed first" in page
+    actions.reveal(study, by=admin)
+    assert "Propose it" in logged_in(admin).get(at("detail", study)).content.decode()
+    study.refresh_from_db()
     example = actions.propose_corrections(study, by=admin)[0]
     correction = Correction.objects.get()
     arm = correction.item_answer.arm
@@ -37,4 +44,5 @@ def test_a_correction_that_an_edit_took_back_is_not_proposed(study: Study, admin
     rate(study, expert, item, corrections={"A": "Hasty"})
     rate(study, expert, item, revises=1)
     actions.close_study(study, by=admin)
+    actions.reveal(study, by=admin)
     assert actions.propose_corrections(study, by=admin) == []

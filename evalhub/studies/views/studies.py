@@ -24,7 +24,7 @@ from evalhub.studies.downloads import ratings_file
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import Arm, Flag, Study
-from evalhub.studies.naming import arm_names, facts_shown, names_shown
+from evalhub.studies.naming import arm_names, facts_shown, is_blind
 from evalhub.studies.progress import items_progress, raters_progress, study_progress, study_rows
 from evalhub.studies.views.rate import study_context
 
@@ -143,7 +143,7 @@ def detail(request: HttpRequest, project_slug: str, study_slug: str) -> HttpResp
 
 def design_shown(study: Study, *, designs: bool) -> dict[str, Any]:
     """The arms as (name, arm) and what was left out; who designs the study knows its names, others wait for them."""
-    shown = designs or names_shown(study)
+    shown = not is_blind(study, designs=designs)
     prefetch_related_objects([study], Prefetch("arms", Arm.objects.select_related("generation")))
     arms = {arm.pk: arm for arm in study.arms.all()}
     return {

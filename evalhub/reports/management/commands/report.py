@@ -16,7 +16,7 @@ from evalhub.reports import words
 from evalhub.reports.aggregates import build_report
 from evalhub.reports.charts import CHARTS, drawable
 from evalhub.reports.figures import picture
-from evalhub.reports.reading import for_reader, is_open_to
+from evalhub.reports.reading import is_open_to, report_for
 from evalhub.reports.report import Difference, MetricScore, StudyReport, as_json
 from evalhub.studies import export
 from evalhub.studies.management.base import study_named
@@ -37,7 +37,7 @@ class Command(ProjectCommand):
         if not is_open_to(by, study):
             raise Refused("This study is still under way; its numbers are shown when it has closed.")
         self.say(f"Working out the report of {study.name}.")
-        report = for_reader(build_report(study), by, study)
+        report = report_for(by, study, build=build_report)
         if options["out"]:
             self.write(study, report, options["out"])
         return Told(as_json(report), lines(report))
