@@ -18,10 +18,11 @@ from evalhub.studies.progress import StudyRow, study_rows
 
 @dataclass(frozen=True)
 class StudyLine:
-    """A study with its progress and, once it is closed, its result in words."""
+    """A study with its progress and, once it is closed, its result in words, with the `names` of arms in it."""
 
     row: StudyRow
     result: str
+    names: tuple[str, ...]
     has_report: bool
 
 
@@ -56,13 +57,14 @@ def study_lines(project: Project, *, designs: bool) -> list[StudyLine]:
         row.study.project = project  # known already: no question for each line
     closed = [row.study for row in rows if row.study.state == Study.State.CLOSED]
     briefs = brief_reports(closed, designs=designs)
-    return [StudyLine(row, _result(row, briefs.get(row.study.pk)), row.study.pk in briefs) for row in rows]
+    return [_line(row, briefs.get(row.study.pk)) for row in rows]
 
 
-def _result(row: StudyRow, brief: StudyReport | None) -> str:
-    if brief is not None:
-        return result_line(brief)
-    return "not opened yet" if row.study.state == Study.State.DRAFT else "hidden until it closes"
+def _line(row: StudyRow, brief: StudyReport | None) -> StudyLine:
+    if brief is None:
+        hidden = "not opened yet" if row.study.state == Study.State.DRAFT else "hidden until it closes"
+        return StudyLine(row, hidden, (), has_report=False)
+    return StudyLine(row, result_line(brief), tuple(arm.name for arm in brief.arms), has_report=True)
 
 
 def latest_report(project: Project, user: User) -> StudyReport | None:

@@ -45,6 +45,7 @@ def home(request: HttpRequest, project_slug: str) -> HttpResponse:
     context = {
         "here": "home", "stock": held, "report": report, "lines": overview.study_lines(project, designs=designs)[:8],
         "tiles": words.tiles(report) if report else [], "lede": words.lede(report) if report else "",
+        "names": [arm.name for arm in report.arms] if report else [],
         "steps": overview.first_steps(project, held), "datasets": overview.datasets(project)[:6],
         "designs": designs, **_live(project),
     }  # fmt: skip

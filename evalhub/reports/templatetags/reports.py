@@ -1,6 +1,11 @@
 """Numbers of a report as its templates write them."""
 
+import re
+from collections.abc import Iterable
+
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 register = template.Library()
 
@@ -9,3 +14,14 @@ register = template.Library()
 def p_short(p: float | None) -> str:
     """A p-value to three decimals; never 0."""
     return "–" if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+@register.filter
+def whole(text: str, names: Iterable[str]) -> SafeString:
+    """The text, in which none of the names is broken over two lines as long as it fits on one."""
+    longest_first = sorted(filter(None, names), key=len, reverse=True)
+    if not longest_first:
+        return format_html("{}", text)
+    parts = re.split(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", text)
+    span = '<span class="whole">{}</span>'
+    return format_html_join("", "{}", ((format_html(span if n % 2 else "{}", part),) for n, part in enumerate(parts)))
