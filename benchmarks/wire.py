@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, sync_playwright
 
 from tests.parts import chromium
 
 QUIET_SECONDS = 1.5
 BUFFER = 2**27
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
-VIEWPORT = {"width": 1440, "height": 900}
+VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 
 
 @dataclass
@@ -137,4 +137,4 @@ def browser() -> Iterator[Browser]:
 
 def cold(started: Browser, *, state: Any = None) -> BrowserContext:
     """A context with an empty cache; `state` carries cookies only, so that somebody is logged in."""
-    return started.new_context(viewport=VIEWPORT, storage_state=state)  # type: ignore[arg-type]
+    return started.new_context(viewport=VIEWPORT, storage_state=state)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,7 +128,7 @@ class Optimizers:
         rest = [p for p in model.parameters() if id(p) not in chosen]
         self.model = model
         self.learning_rate = learning_rate
-        self.parts = (
+        self.parts: tuple[torch.optim.Optimizer, ...] = (
             torch.optim.Muon(
                 matrices, lr=learning_rate, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw"
             ),
@@ -202,7 +203,8 @@ def framed(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 
 
 def ids_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    return tokenizer(text, verbose=False)["input_ids"]
+    ids: list[int] = tokenizer(text, verbose=False)["input_ids"]
+    return ids
 
 
 def read_text(
@@ -267,7 +269,8 @@ def evaluate(
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, facts: dict[str, object], out: Path) -> None:
     """A folder any engine loads: bf16 safetensors, the tokenizer, and the committed chat template and model card."""
     out.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(out)
+    whole: Any = model
+    whole.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
     for name in COPIED:
         shutil.copyfile(COMMITTED / name, out / name)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -47,7 +47,7 @@ class Error(CommandError):
 class Parser(CommandParser):
     """Says also in JSON, where that was asked for, that the words of a command line cannot be understood."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> Any:
         if self.called_from_command_line and "--json" in sys.argv:
             sys.stdout.write(f"{as_line({'error': message})}\n")
         super().error(message)

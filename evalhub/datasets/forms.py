@@ -13,7 +13,7 @@ LABELS = {
 }  # fmt: skip
 
 
-class DatasetForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in the stubs only
+class DatasetForm(forms.ModelForm[Dataset]):
     file = forms.FileField(required=False, max_length=200)
 
     class Meta:

@@ -123,11 +123,11 @@ def _first_bytes(path: Path, name: str) -> bytes:
 
 
 @contextmanager
-def _bytes(path: Path, packed: bool) -> Iterator[IO[bytes]]:
+def _bytes(path: Path, packed: bool) -> Iterator[IO[bytes] | gzip.GzipFile]:
     with path.open("rb") as file:
         if packed:
             with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked  # type: ignore[misc]  # a GzipFile is a binary stream; typeshed gives it no IO[bytes]
+                yield unpacked
         else:
             yield file
 

@@ -227,11 +227,11 @@ def _generate(house: House, model: Model) -> None:
 
 
 def score(house: House) -> None:
-    """Asks for each arm's scores as soon as its answers are there."""
+    """Asks for each arm's scores as soon as its answers are there; done when every arm has them."""
     waits: list[str] = []
-    for generation in GenerationRun.objects.filter(run__project=house.project).select_related("run"):
+    for name in (EDITORS, FIRST, BASE, TUNED):
         try:
-            house.finished(generation.run)
+            generation = house.answers_of(name)
             scoring = generation.scoring_runs.select_related("run").order_by("run_id").first()
             run = scoring.run if scoring else runs.request_scoring(generation, by=house.admin, send=not house.in_line)
             house.finished(run)

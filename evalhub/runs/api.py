@@ -1,6 +1,7 @@
 """Models, runs and answers over HTTP: the same actions as the pages, the same policy."""
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,7 +24,7 @@ from training.presets import DEFAULT_PRESET, PRESETS
 READING = ("GET", "HEAD", "OPTIONS")
 
 
-def sees_paths(context: dict[str, Any]) -> bool:
+def sees_paths(context: Mapping[str, Any]) -> bool:
     """Whether an answer goes to somebody who knows this machine's folders anyway."""
     return bool("request" in context and caller(context["request"]).is_superuser)
 

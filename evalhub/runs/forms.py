@@ -1,7 +1,7 @@
 """What the pages of this room ask for. Hints only: the specifications and the actions have the last word."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from django import forms
@@ -112,7 +112,7 @@ class TrainingForm(AskingForm):
         choose(self.fields["version"], versions_of(project))
         choose(self.fields["template"], PromptTemplate.objects.filter(project=project))
         if filled["targets"] not in dict(TARGETS):
-            self.fields["targets"].choices = [*TARGETS, (filled["targets"], filled["targets"])]  # type: ignore[attr-defined]
+            offer(self.fields["targets"], [*TARGETS, (filled["targets"], filled["targets"])])
 
     def chosen(self) -> dict[str, Any]:
         """What differs from the preset."""
@@ -201,6 +201,12 @@ def choose(field: forms.Field, queryset: Any) -> None:
     """Let a model choice offer `queryset`."""
     assert isinstance(field, forms.ModelChoiceField)
     field.queryset = queryset
+
+
+def offer(field: forms.Field, choices: Sequence[tuple[str, str]]) -> None:
+    """Let a choice offer `choices`."""
+    assert isinstance(field, forms.ChoiceField)
+    field.choices = list(choices)
 
 
 def versions_of(project: Project) -> Any:

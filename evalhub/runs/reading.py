@@ -113,9 +113,9 @@ def models_of(project: Project) -> QuerySet[Model]:
 
 def unchecked(model: Model) -> str:
     """Why nobody can say yet whether a model of the hub is there; empty once a run has loaded it."""
-    if not model.is_of_hub or models_of(model.project).filter(pk=model.pk, loaded=True).exists():
-        return ""
-    return registry.not_checked(model.reference)
+    succeeded = {"run__state": Run.State.SUCCEEDED}
+    loaded = model.generation_runs.filter(**succeeded).exists() or model.training_runs.filter(**succeeded).exists()
+    return registry.not_checked(model.reference) if model.is_of_hub and not loaded else ""
 
 
 def by_hand(run: Run) -> str:

@@ -21,6 +21,7 @@ from evalhub.demo.create import (
     House,
     Waiting,
     attempt,
+    score,
 )
 from evalhub.demo.people import PASSWORD, PEOPLE
 from evalhub.demo.texts import first_sentence
@@ -114,6 +115,18 @@ def test_it_waits_for_a_live_job_and_names_a_broken_one(ready: House) -> None:
     run.state, run.message = Run.State.FAILED, "The disk is full."
     with pytest.raises(Broken, match=r"A training failed. The disk is full. Retry it on its page."):
         ready.finished(run)
+
+
+@pytest.mark.slow
+def test_it_calls_the_answers_scored_only_when_those_of_every_arm_are(ready: House) -> None:
+    scored = Run.objects.filter(kind=Run.Kind.SCORING)
+    with pytest.raises(Waiting, match=f"Scores of {EDITORS}: test of .*: queued"):
+        score(ready)
+    assert scored.count() == 2
+    scored.update(state=Run.State.SUCCEEDED)
+    with pytest.raises(Waiting, match="the answers of Demo base"):
+        score(ready)
+    assert scored.count() == 2
 
 
 class Silent:

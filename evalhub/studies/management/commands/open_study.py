@@ -59,8 +59,8 @@ class Command(ProjectCommand):
 
 def check_draft(known: Study, options: dict[str, Any]) -> None:
     """Raise CommandError, or Refused, for a study of this name that is not to be opened now."""
-    if known.state in STANDS:
-        raise CommandError(f"The study “{known.name}” is {STANDS[known.state]}.")
+    if stands := STANDS.get(Study.State(known.state)):
+        raise CommandError(f"The study “{known.name}” is {stands}.")
     if options["arm"]:
         raise CommandError(f"There is a draft “{known.name}” already; leave --arm out to open it as it is.")
     actions.check_can_open(known)
