@@ -125,7 +125,10 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "polling_interval": 0.2,
     }
 SWEEP_SECONDS = env.number("EVALHUB_SWEEP_SECONDS", 10)
-CELERY_BEAT_SCHEDULE = {"sweep": {"task": "evalhub.runs.tasks.sweep", "schedule": SWEEP_SECONDS}}
+CELERY_BEAT_SCHEDULE = {
+    "runs": {"task": "evalhub.runs.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "imports": {"task": "evalhub.datasets.tasks.sweep", "schedule": SWEEP_SECONDS},
+}
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 
 # --- files --------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""What people do with data: import_file, edit_example, approve, reject, propose_example, freeze_version."""
+"""What people do with data: import_file, request_import, edit_example, approve, reject, freeze_version …"""
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,28 +11,24 @@ from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import default_storage
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.text import slugify
 
 from evalhub.accounts.models import AuditEvent, Project, User
-from evalhub.datasets.importing import BadValue, Problem, Row, Unreadable, clean_values, fingerprint, read_rows, survey
+from evalhub.datasets import lifecycle, storing, tasks
+from evalhub.datasets.importing import BadValue, clean_values, fingerprint
 from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision, Version, VersionExample
 from evalhub.datasets.reading import storable
 from evalhub.datasets.splitting import Candidate, assign_sides, leaks, prompt_key, torn_documents
-from evalhub.errors import Refused, as_refusal
+from evalhub.datasets.storing import REVISED, Report, revision_of
+from evalhub.errors import Refused
 
 CHUNK = 500
-MOST_PROBLEMS = 10_000  # kept with a batch; the count goes on
 MOST_WORDS = 10_000  # characters of a description or credit
-INTERRUPTED = "This import was interrupted. What it had stored was kept; a later import of the same file did the rest."
-STOPPED = "The import stopped in the middle. Import the same file again to complete it; no row will be there twice."
-EDITABLE = ("instruction", "input", "output", "system", "category", "source", "language", "tags", "wanted_split", "key")
-REVISED = (*EDITABLE, "history")
 FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
-
-Report = Callable[[int, int], None]
+State = ImportBatch.State
 
 
 def create_dataset(project: Project, *, name: str, by: User, description: str = "", credit: str = "") -> Dataset:
@@ -94,144 +90,86 @@ def import_file(
     mapping: Mapping[str, str] | None = None,
     progress: Report | None = None,
 ) -> ImportBatch:
-    """Store the rows of a file as approved examples; what cannot be stored is kept as problems of the batch.
+    """Store the rows of a file here and now; what cannot be stored is kept as problems of the batch.
 
     Idempotent: a row that the dataset has or once had counts as unchanged. set-aside stores in chunks, each in its own
-    transaction, so that after a crash the same file completes the rest; all-or-nothing stores in one transaction.
-    The batch's state says whether anything was stored. Raises Refused, with nothing kept, if the file cannot be read.
+    transaction; all-or-nothing stores in one. The batch's state says whether anything was stored. Where this process
+    dies, a worker goes on. Raises Refused, with nothing kept, if the file cannot be read.
     """
+    _check_policy(policy)
+    found = storing.counted(path, name=file_name, mapping=mapping)
+    asked = _Asked(file_name, by, policy, dict(mapping or {}))
+    batch = _open_batch(dataset, path, asked, state=State.RUNNING, attempt=1, heartbeat_at=timezone.now())
+    claim = lifecycle.Claim(batch.pk, attempt=1)
+    try:
+        return storing.store_file(claim, path, found, tell=progress)
+    except lifecycle.Superseded:
+        raise Refused("This import was silent for so long that a worker has taken it over; its page tells.") from None
+    except BaseException as error:
+        storing.stop(claim, error)
+        raise
+
+
+def request_import(
+    dataset: Dataset,
+    *,
+    path: Path,
+    file_name: str,
+    by: User,
+    policy: str = "set-aside",
+    mapping: Mapping[str, str] | None = None,
+    request_key: str | None = None,
+) -> ImportBatch:
+    """Keep the file, and let a worker store its rows as import_file does. The same `request_key` twice is one import.
+
+    Raises Refused for an unknown policy; a file that cannot be read fails the import, with a sentence.
+    """
+    _check_policy(policy)
+    asked = _Asked(file_name, by, policy, dict(mapping or {}))
+    try:
+        batch = _open_batch(dataset, path, asked, request_key=request_key, message="Waiting for a worker.")
+    except IntegrityError:
+        return dataset.imports.get(request_key=request_key)
+    transaction.on_commit(partial(tasks.knock, batch.pk))
+    return batch
+
+
+def _check_policy(policy: str) -> None:
     if policy not in ImportBatch.Policy.values:
         raise Refused(f"There is no policy “{policy}”; there are {' and '.join(ImportBatch.Policy.values)}.")
-    try:
-        found = survey(path, name=file_name, mapping=mapping)
-    except Unreadable as error:
-        raise Refused(str(error), field="file") from error
-    batch = _open_batch(dataset, path=path, file_name=file_name, by=by, policy=policy, mapping=mapping)
-    if policy == ImportBatch.Policy.ALL_OR_NOTHING and found.problems:
-        rows = read_rows(path, name=file_name, mapping=mapping)
-        _set_aside(batch, [item for item in rows if isinstance(item, Problem)])
-        return _close_batch(batch, stored=False, rows=found.total)
-    try:
-        with transaction.atomic() if policy == ImportBatch.Policy.ALL_OR_NOTHING else nullcontext():
-            _store(batch, path, found.total, progress)
-    except Exception as error:
-        with suppress(DatabaseError):  # a database that is full takes no message either; the error itself goes up
-            ImportBatch.objects.filter(pk=batch.pk).update(
-                state=ImportBatch.State.FAILED,
-                finished_at=timezone.now(),
-                message=f"{STOPPED} The cause: {as_refusal(error) or error}"[:1000],
-            )
-        raise
-    return _close_batch(batch, stored=True, rows=found.total)
 
 
-def _open_batch(
-    dataset: Dataset, *, path: Path, file_name: str, by: User, policy: str, mapping: Mapping[str, str] | None
-) -> ImportBatch:
+@dataclass(frozen=True)
+class _Asked:
+    """What a person asked for with a file."""
+
+    file_name: str
+    by: User
+    policy: str
+    mapping: dict[str, str]
+
+
+def _open_batch(dataset: Dataset, path: Path, asked: _Asked, **life: Any) -> ImportBatch:
+    """The import's row with a copy of the file, or neither."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         batch = ImportBatch(
             dataset=dataset,
-            file_name=storable(file_name)[:255],
+            file_name=storable(asked.file_name)[:255],
             sha256=digest,
-            policy=policy,
-            mapping=dict(mapping or {}),
-            created_by=by,
+            policy=asked.policy,
+            mapping=asked.mapping,
+            created_by=asked.by,
+            **life,
         )
-        batch.file.save(f"{digest[:12]}{Path(file_name).suffix[:10]}", File(file), save=False)
+        batch.file.save(f"{digest[:12]}{Path(asked.file_name).suffix[:10]}", File(file), save=False)
     try:
-        batch.save()
+        with transaction.atomic():
+            batch.save()
     except Exception:
         _delete_files([str(batch.file.name)])
         raise
     return batch
-
-
-def _store(batch: ImportBatch, path: Path, total: int, progress: Report | None) -> None:
-    items = read_rows(path, name=batch.file_name, mapping=batch.mapping)
-    done = 0
-    while chunk := list(islice(items, CHUNK)):
-        with transaction.atomic():
-            Dataset.objects.select_for_update().get(pk=batch.dataset_id)  # two imports take turns, a freeze waits
-            _store_rows(batch, [item for item in chunk if isinstance(item, Row)])
-            _set_aside(batch, [item for item in chunk if isinstance(item, Problem)])
-        done += len(chunk)
-        if progress:
-            progress(done, total)
-
-
-def _store_rows(batch: ImportBatch, rows: Sequence[Row]) -> None:
-    """Insert what the dataset neither has nor had; the database's constraint settles races between two imports."""
-    prints = [row.fingerprint for row in rows]
-    known = _known_prints(batch.dataset, prints)
-    new = {mark: row for mark, row in reversed(list(zip(prints, rows, strict=True))) if mark not in known}
-    examples = [_example(batch, mark, row) for mark, row in reversed(new.items())]
-    Example.objects.bulk_create(examples, ignore_conflicts=True)
-    stored = list(Example.objects.filter(batch=batch, fingerprint__in=list(new)))
-    Revision.objects.bulk_create([_revision(item, by=batch.created_by, reason="imported") for item in stored])
-    batch.imported += len(stored)
-    batch.unchanged += len(rows) - len(stored)
-    batch.save(update_fields=["imported", "unchanged"])
-
-
-def _known_prints(dataset: Dataset, prints: Sequence[str]) -> set[str]:
-    """Which of these rows the dataset has, or had before an edit."""
-    revisions = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints)
-    return set(revisions.values_list("fingerprint", flat=True))
-
-
-def _example(batch: ImportBatch, mark: str, row: Row) -> Example:
-    values = {name: value for name, value in vars(row).items() if name != "line"}
-    return Example(dataset=batch.dataset, batch=batch, fingerprint=mark, **values)
-
-
-def _revision(example: Example, *, by: User, reason: str) -> Revision:
-    return Revision(
-        example=example,
-        number=example.revision_number,
-        values={name: getattr(example, name) for name in REVISED},
-        fingerprint=example.fingerprint,
-        reason=reason[:255],
-        author=by,
-    )
-
-
-def _set_aside(batch: ImportBatch, problems: Sequence[Problem]) -> None:
-    room = MOST_PROBLEMS - len(batch.problems)
-    batch.problems += [vars(problem) for problem in problems[: max(0, room)]]
-    batch.set_aside += len(problems)
-    batch.save(update_fields=["problems", "set_aside"])
-
-
-def _close_batch(batch: ImportBatch, *, stored: bool, rows: int) -> ImportBatch:
-    """Say how it ended; a batch of the same file that a crash left running is closed with it."""
-    batch.state, batch.message = _outcome(batch, stored, rows)
-    batch.finished_at = timezone.now()
-    with transaction.atomic():
-        batch.save(update_fields=["state", "message", "finished_at"])
-        counts = {"imported": batch.imported, "set_aside": batch.set_aside, "unchanged": batch.unchanged}
-        _note(batch.dataset, batch.created_by, "import_file", f"import {batch.pk}", file=batch.file_name, **counts)
-        left = ImportBatch.objects.filter(dataset=batch.dataset, sha256=batch.sha256, state=ImportBatch.State.RUNNING)
-        left.filter(pk__lt=batch.pk).update(
-            state=ImportBatch.State.FAILED,
-            finished_at=timezone.now(),
-            message=INTERRUPTED,
-        )
-    return batch
-
-
-def _outcome(batch: ImportBatch, stored: bool, rows: int) -> tuple[str, str]:
-    if not stored:
-        count = f"{batch.set_aside:,} of {rows:,} rows have problems"
-        return ImportBatch.State.FAILED, f"{count}, and all or nothing was asked for: nothing was stored."
-    if not batch.imported and not batch.unchanged:
-        return ImportBatch.State.FAILED, f"None of the {rows:,} rows could be stored."
-    if not batch.imported:
-        return (
-            ImportBatch.State.SUCCEEDED,
-            f"Nothing new: the dataset already has {batch.unchanged:,} of the {rows:,} rows.",
-        )
-    return ImportBatch.State.SUCCEEDED, f"{batch.imported:,} of {rows:,} rows were stored."
 
 
 # --- curate -------------------------------------------------------------------------------------
@@ -259,7 +197,7 @@ def edit_example(
         current.revision_number += 1
         _refuse_double(current)
         current.save()
-        _revision(current, by=by, reason=reason).save()
+        revision_of(current, by=by, reason=reason).save()
         _note(current.dataset, by, "edit_example", f"example {current.pk}", fields=changed, reason=reason)
     return current
 
@@ -349,7 +287,7 @@ def propose_example(dataset: Dataset, *, by: User, values: dict[str, Any], origi
             example = Example.objects.create(
                 dataset=dataset, fingerprint=mark, origin=origin, state=Example.State.PROPOSED, **cleaned
             )
-            _revision(example, by=by, reason="proposed").save()
+            revision_of(example, by=by, reason="proposed").save()
             _note(dataset, by, "propose_example", f"example {example.pk}", origin=origin)
     except IntegrityError:  # the same proposal, at the same moment
         return Example.objects.get(dataset=dataset, fingerprint=mark)
@@ -504,6 +442,8 @@ def discard_empty(dataset: Dataset, *, by: User) -> None:
         Dataset.objects.select_for_update().get(pk=dataset.pk)
         if dataset.examples.exists() or dataset.versions.exists():
             raise Refused(f"{dataset} holds examples; only an empty dataset can be discarded.")
+        if dataset.imports.filter(state__in=lifecycle.LIVE).exists():
+            raise Refused(f"An import into {dataset} is under way; only an empty dataset can be discarded.")
         names = [batch.file.name for batch in dataset.imports.all() if batch.file.name]
         _note(dataset, by, "discard_empty")
         dataset.delete()

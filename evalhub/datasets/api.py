@@ -8,6 +8,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers, status
@@ -25,6 +26,7 @@ from evalhub.datasets.importing import FIELDS
 from evalhub.datasets.models import Dataset, Example, ImportBatch, Split, Version
 from evalhub.datasets.selection import ExampleFilter, chosen_examples, datasets_of, readiness
 
+HERE_AND_NOW = 2 * 2**20  # bytes; a worker stores what is larger
 FILTERS = [
     OpenApiParameter("q", str, description="Text in instruction, input, output, id or source."),
     OpenApiParameter("category", str),
@@ -68,8 +70,8 @@ class ImportSerializer(serializers.ModelSerializer[ImportBatch]):
 
     class Meta:
         model = ImportBatch
-        fields = ("id", "file_name", "sha256", "policy", "mapping", "state", "message", "imported", "set_aside",
-                  "unchanged", "problems", "created_at", "finished_at")  # fmt: skip
+        fields = ("id", "file_name", "sha256", "policy", "mapping", "state", "message", "total", "done", "eta_seconds",
+                  "imported", "set_aside", "unchanged", "problems", "created_at", "finished_at")  # fmt: skip
 
 
 class UploadSerializer(serializers.Serializer[dict[str, Any]]):
@@ -213,27 +215,37 @@ class ImportList(RoomView, ListAPIView[ImportBatch]):
     def get_queryset(self) -> QuerySet[ImportBatch]:
         return ImportBatch.objects.none() if self.describing else self.dataset.imports.all()
 
-    @extend_schema(request=UploadSerializer, responses={201: ImportSerializer, 409: OpenApiTypes.OBJECT})
+    @extend_schema(
+        request=UploadSerializer,
+        responses={201: ImportSerializer, 202: ImportSerializer, 409: OpenApiTypes.OBJECT},
+    )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """201 with the batch; 409 with the batch and its problems if nothing was stored."""
+        """201 with the import; 202 for more than 2 MB, which a worker stores: `Location` tells how far it is.
+
+        409 with the import and its problems if nothing was stored.
+        """
         dataset, values = self.dataset, self.checked(request, UploadSerializer)
         batch = _imported(dataset, values["file"], by=self.person, policy=values["policy"], mapping=values["mapping"])
+        told = ImportSerializer(batch).data
+        if batch.is_live:
+            address = reverse("api-datasets:import", args=[self.kwargs["project_slug"], dataset.slug, batch.pk])
+            return Response(told, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
         if batch.state == ImportBatch.State.FAILED:
-            body = {"detail": batch.message, **ImportSerializer(batch).data}
-            return Response(body, status=status.HTTP_409_CONFLICT)
-        return Response(ImportSerializer(batch).data, status=status.HTTP_201_CREATED)
+            return Response({"detail": batch.message, **told}, status=status.HTTP_409_CONFLICT)
+        return Response(told, status=status.HTTP_201_CREATED)
 
 
 def _imported(
     dataset: Dataset, upload: "UploadedFile[Any]", *, by: User, policy: str, mapping: dict[str, str]
 ) -> ImportBatch:
-    """Import through a temporary file: an upload may be in memory."""
+    """Import through a temporary file, since an upload may be in memory: a small one here and now."""
+    bring_in = actions.import_file if (upload.size or 0) <= HERE_AND_NOW else actions.request_import
     with tempfile.NamedTemporaryFile() as copy:
         for block in upload.chunks():
             copy.write(block)
         copy.flush()
         name = Path(upload.name or "file").name
-        return actions.import_file(dataset, path=Path(copy.name), file_name=name, by=by, policy=policy, mapping=mapping)
+        return bring_in(dataset, path=Path(copy.name), file_name=name, by=by, policy=policy, mapping=mapping)
 
 
 class ImportDetail(RoomView, RetrieveAPIView[ImportBatch]):

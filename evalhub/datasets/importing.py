@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -149,13 +149,24 @@ def read_rows(path: Path, *, name: str = "", mapping: Mapping[str, str] | None =
         yield item if isinstance(item, Problem) else _row(item, columns)
 
 
-def survey(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = None) -> Survey:
-    """Read all of `path` and count. Raises Unreadable for a file without rows, or without the columns needed."""
+def survey(
+    path: Path,
+    *,
+    name: str = "",
+    mapping: Mapping[str, str] | None = None,
+    heard: Callable[[int], None] | None = None,
+) -> Survey:
+    """Read all of `path` and count; `heard` is told how many rows so far.
+
+    Raises Unreadable for a file without rows, or without the columns needed.
+    """
     rows = problems = 0
     first: list[Problem] = []
     for item in read_rows(path, name=name, mapping=mapping):
         rows += isinstance(item, Row)
         problems += isinstance(item, Problem)
+        if heard:
+            heard(rows + problems)
         if isinstance(item, Problem) and len(first) < 200:
             first.append(item)
     name = name or path.name

@@ -38,9 +38,10 @@ class Split(models.TextChoices):
 
 
 class ImportBatch(models.Model):
-    """One file brought in: what was kept, what was set aside and why."""
+    """One file brought in: what was kept, what was set aside and why. A job: the row is the truth (lifecycle.py)."""
 
     class State(models.TextChoices):
+        QUEUED = "queued", "Waiting"
         RUNNING = "running", "Running"
         SUCCEEDED = "succeeded", "Succeeded"
         FAILED = "failed", "Failed"
@@ -55,7 +56,17 @@ class ImportBatch(models.Model):
     sha256 = models.CharField(max_length=64)
     policy = models.CharField(max_length=20, choices=Policy.choices, default=Policy.SET_ASIDE)
     mapping = models.JSONField(default=dict, blank=True)
-    state = models.CharField(max_length=12, choices=State.choices, default=State.RUNNING)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
+    total = models.PositiveIntegerField(default=0, help_text="Rows of the file, once they are counted.")
+    done = models.PositiveIntegerField(default=0, help_text="Rows gone through; an interrupted import goes on after.")
+    eta_seconds = models.FloatField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0, help_text="Fencing number: only its holder may write.")
+    losses = models.PositiveIntegerField(default=0, help_text="Workers lost with this import.")
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the queue was last told.")
+    request_key = models.CharField(
+        max_length=64, null=True, blank=True, help_text="Of the form that asked: a second click finds the import."
+    )
     imported = models.PositiveIntegerField(default=0)
     set_aside = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
@@ -67,9 +78,17 @@ class ImportBatch(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["state", "heartbeat_at"])]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["dataset", "request_key"], name="one_import_per_request"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.file_name} → {self.dataset}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
 
 
 class Example(models.Model):

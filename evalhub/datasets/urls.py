@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}import/store/", bringing.store, name="store"),
     path(f"{ONE}import/forget/", bringing.forget, name="forget"),
     path(f"{ONE}imports/<int:pk>/", bringing.batch, name="batch"),
+    path(f"{ONE}imports/<int:pk>/live/", bringing.batch_live, name="batch_live"),
     re_path(rf"{ONE_RE}imports/(?P<pk>\d+)/problems\.(?P<ending>csv|jsonl)$", bringing.batch_report, name="report"),
     path(f"{ONE}imports/<int:pk>/file/", bringing.batch_file, name="file"),
     path(f"{ONE}examples.csv", versions.examples_file, name="examples_file"),

@@ -21,6 +21,7 @@ from evalhub.runs.folders import prepared
 from evalhub.runs.follow import Ending, Follower, Progress
 from evalhub.runs.lifecycle import Claim
 from evalhub.runs.models import Run
+from evalhub.upkeep import Upkeep
 from runkit.folder import ERROR, EXIT_BUSY, EXIT_CANCELLED, RESULT, read_json
 
 logger = logging.getLogger(__name__)
@@ -94,18 +95,6 @@ def _attend(claim: Claim, progress: Progress | None) -> None:
     ending = Follower(claim, run, folder, progress=progress, upkeep=Upkeep()).follow()
     if not ending.superseded:
         settle(claim, run, folder, ending)
-
-
-class Upkeep:
-    """A sweep now and then by every worker that is busy, so that the others are looked after even then."""
-
-    def __init__(self) -> None:
-        self.swept = time.monotonic()
-
-    def __call__(self) -> None:
-        if time.monotonic() - self.swept >= settings.SWEEP_SECONDS:
-            self.swept = time.monotonic()
-            sweep()
 
 
 def settle(claim: Claim, run: Run, folder: Path, ending: Ending) -> None:

@@ -8,8 +8,8 @@ import pytest
 from django.core.cache import cache
 
 from evalhub.accounts.models import Project, User
-from evalhub.datasets import actions
-from evalhub.datasets.models import Dataset, Example
+from evalhub.datasets import actions, tasks
+from evalhub.datasets.models import Dataset, Example, ImportBatch
 
 DEMO = Path(__file__).parents[2] / "demo" / "content_copy.jsonl"
 
@@ -57,3 +57,12 @@ def example(dataset: Dataset, admin: User) -> Example:
         ),
         by=admin,
     )
+
+
+def worked_off() -> list[ImportBatch]:
+    """What a worker makes of the imports that wait, in line."""
+    waiting = list(ImportBatch.objects.filter(state="queued").order_by("pk"))
+    for batch in waiting:
+        tasks.work(batch.pk)
+        batch.refresh_from_db()
+    return waiting

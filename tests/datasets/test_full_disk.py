@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.db.utils import ConnectionHandler
 
-from evalhub.datasets import actions
+from evalhub.datasets import actions, storing
 from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.errors import FULL, Refused, as_refusal
 from tests.conftest import logged_in
@@ -39,7 +39,7 @@ def full_database(monkeypatch):
         cause.sqlite_errorcode = sqlite3.SQLITE_FULL
         raise OperationalError(*cause.args) from cause
 
-    monkeypatch.setattr(actions, "_store_rows", refuse)
+    monkeypatch.setattr(storing, "store_rows", refuse)
 
 
 def brought(path) -> None:
@@ -67,7 +67,7 @@ def test_a_command_keeps_a_dataset_that_was_there(full_database, dataset, admin,
 
 
 def test_a_bug_keeps_its_traceback_and_leaves_no_empty_dataset(admin, file, monkeypatch):
-    monkeypatch.setattr(actions, "_store_rows", lambda *given: 1 / 0)
+    monkeypatch.setattr(storing, "store_rows", lambda *given: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         brought(file(row(1)))
     assert not Dataset.objects.exists()

@@ -13,7 +13,7 @@ from django.urls import reverse
 from evalhub.datasets import actions
 from evalhub.datasets.models import Dataset, Example, ImportBatch, Version
 from tests.conftest import logged_in
-from tests.datasets.conftest import DEMO, row
+from tests.datasets.conftest import DEMO, row, worked_off
 
 VALUES = {"instruction": "Ask", "input": "Secret text", "output": "Secret answer"}
 
@@ -116,8 +116,10 @@ def test_it_walks_from_a_file_to_a_frozen_version(project, admin):
     seen = client.get(made["Location"])
     assert "1,540 rows read, <b>no problems</b>, nothing stored yet" in seen.content.decode()
     assert not Example.objects.exists()
-    stored = client.post(address("store", Dataset.objects.get()), {"file": seen.context["token"]}, follow=True)
-    assert "1,540 of 1,540 rows were stored." in stored.content.decode()
+    asked = client.post(address("store", Dataset.objects.get()), {"file": seen.context["token"]})
+    assert "for the next free worker" in client.get(asked["Location"]).content.decode()
+    worked_off()
+    assert "1,540 of 1,540 rows were stored." in client.get(asked["Location"]).content.decode()
     assert default_storage.listdir("incoming")[1] == []
     dataset = Dataset.objects.get()
     detail = client.get(address("detail", dataset)).content.decode()
@@ -141,7 +143,9 @@ def test_it_previews_problems_and_stores_the_rest(dataset, admin):
     page = seen.content.decode()
     assert "3 rows read, <b>2 with problems</b>" in page
     assert "The output is empty." in page
-    result = client.post(address("store", dataset), {"file": seen.context["token"], "policy": "set-aside"}, follow=True)
+    asked = client.post(address("store", dataset), {"file": seen.context["token"], "policy": "set-aside"})
+    worked_off()
+    result = client.get(asked["Location"])
     assert "1 of 3 rows were stored." in result.content.decode()
     assert "2 rows set aside" in result.content.decode()
     assert client.get(address("file", dataset, ImportBatch.objects.get().pk)).status_code == 200
@@ -151,7 +155,9 @@ def test_it_stores_nothing_where_all_or_nothing_was_asked(dataset, admin):
     client = logged_in(admin)
     seen = preview_of(client, dataset, upload(row(1), "{"))
     data = {"file": seen.context["token"], "policy": "all-or-nothing"}
-    assert "nothing was stored" in client.post(address("store", dataset), data, follow=True).content.decode()
+    asked = client.post(address("store", dataset), data)
+    worked_off()
+    assert "nothing was stored" in client.get(asked["Location"]).content.decode()
     assert not dataset.examples.exists()
 
 
@@ -174,6 +180,7 @@ def test_it_lets_people_say_which_column_is_which(dataset, admin):
     again = client.get(address("preview", dataset), {"file": seen.context["token"], **mapping})
     assert "1 row read, <b>no problems</b>" in again.content.decode()
     client.post(address("store", dataset), {"file": seen.context["token"], **mapping})
+    worked_off()
     assert dataset.examples.get().output == "Because."
 
 
@@ -199,10 +206,13 @@ def test_it_answers_a_bad_file_with_one_sentence_and_a_way_on(dataset, admin, na
 def test_it_survives_a_second_click_on_store(dataset, admin):
     client = logged_in(admin)
     token = preview_of(client, dataset, upload(row(1))).context["token"]
-    client.post(address("store", dataset), {"file": token})
-    second = client.post(address("store", dataset), {"file": token}, follow=True)
-    assert "no longer here" in second.content.decode()
-    assert dataset.examples.count() == 1
+    first = client.post(address("store", dataset), {"file": token})
+    second = client.post(address("store", dataset), {"file": token})
+    assert first["Location"] == second["Location"]
+    worked_off()
+    again = client.post(address("store", dataset), {"file": token}, follow=True)
+    assert "1 of 1 rows were stored." in again.content.decode()
+    assert (ImportBatch.objects.count(), dataset.examples.count()) == (1, 1)
 
 
 def test_it_keeps_an_upload_to_the_person_and_the_dataset(project, dataset, admin, file):

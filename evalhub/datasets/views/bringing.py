@@ -1,6 +1,7 @@
 """Importing a file: upload, look at it, store it, see what was set aside."""
 
 import csv
+import hashlib
 import io
 import json
 from typing import Any
@@ -95,18 +96,26 @@ def _found_context(found: Preview) -> dict[str, Any]:
 @login_required
 @require_POST
 def store(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """Import the file that was looked at."""
+    """Let a worker import the file that was looked at; a second click shows the same import."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     token = request.POST.get("file", "")
+    key = hashlib.sha256(token.encode()).hexdigest()
     try:
-        batch = _stored(request, dataset, token)
-        incoming.discard(token, dataset=dataset, by=person(request))
-    except Refused as refusal:
+        batch = asked_before(dataset, key) or _asked(request, dataset, token, key)
+    except (Refused, FileNotFoundError) as error:
+        if batch := asked_before(dataset, key):  # both clicks came at once, and the other one was quicker
+            return redirect("datasets:batch", project.slug, dataset.slug, batch.pk)
+        refusal = error if isinstance(error, Refused) else Refused(incoming.GONE)
         return back_with(request, refusal, reverse("datasets:import", args=[project.slug, dataset.slug]))
     return redirect("datasets:batch", project.slug, dataset.slug, batch.pk)
 
 
-def _stored(request: HttpRequest, dataset: Dataset, token: str) -> ImportBatch:
+def asked_before(dataset: Dataset, key: str) -> ImportBatch | None:
+    return dataset.imports.filter(request_key=key).first()
+
+
+def _asked(request: HttpRequest, dataset: Dataset, token: str, key: str) -> ImportBatch:
+    """The import of the upload, whose own copy is not needed any more. Raises Refused."""
     with incoming.kept_file(token, dataset=dataset, by=person(request)) as (path, name):
         try:
             form = ImportForm(request.POST, columns=preview(path, name=name).columns)
@@ -115,9 +124,12 @@ def _stored(request: HttpRequest, dataset: Dataset, token: str) -> ImportBatch:
         if not form.is_valid():
             raise Refused("A chosen column is not in the file. Look at the file again; nothing was stored.")
         policy = form.cleaned_data["policy"] or ImportBatch.Policy.SET_ASIDE
-        return actions.import_file(
-            dataset, path=path, file_name=name, by=person(request), policy=policy, mapping=form.mapping()
-        )
+        batch = actions.request_import(
+            dataset, path=path, file_name=name, by=person(request), policy=policy, mapping=form.mapping(),
+            request_key=key,
+        )  # fmt: skip
+    incoming.discard(token, dataset=dataset, by=person(request))
+    return batch
 
 
 @login_required
@@ -137,7 +149,7 @@ def forget(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRe
 @login_required
 @require_safe
 def batch(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
-    """What an import did."""
+    """How far an import is, or what it did."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
     found = get_object_or_404(ImportBatch.objects.select_related("created_by"), dataset=dataset, pk=pk)
     context = {
@@ -145,6 +157,17 @@ def batch(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -
         "problems": found.problems[:SHOWN_PROBLEMS], "may_curate": may(person(request), project, Right.CURATE),
     }  # fmt: skip
     return render(request, "datasets/batch.html", context)
+
+
+@login_required
+@require_safe
+def batch_live(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """How far it is, alone; once it has ended, the whole page is asked for again."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    found = get_object_or_404(ImportBatch.objects.defer("problems"), dataset=dataset, pk=pk)
+    if not found.is_live:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    return render(request, "datasets/_live.html", {"project": project, "dataset": dataset, "batch": found})
 
 
 @login_required

@@ -128,10 +128,11 @@ def _chips(wanted: ExampleFilter) -> list[tuple[str, str]]:
 def _margin_context(dataset: Dataset) -> dict[str, Any]:
     versions = list(dataset.versions.select_related("frozen_by")[:6])
     last = versions[0] if versions else None
+    imports = list(dataset.imports.select_related("created_by").defer("problems")[:5])
     return {
         "counts": state_counts(dataset), "versions": versions, "last": last, "changes": changes_since(dataset, last),
         "next_number": last.number + 1 if last else 1, "freeze_form": FreezeForm(),
-        "imports": dataset.imports.select_related("created_by").defer("problems")[:5],
+        "imports": imports, "under_way": next((item for item in imports if item.is_live), None),
     }  # fmt: skip
 
 

@@ -1,0 +1,42 @@
+"""A real Celery worker imports; killed in the middle, the next one goes on after the rows that are stored."""
+
+import os
+import signal
+
+import pytest
+
+from evalhub.datasets import actions
+from evalhub.datasets.models import ImportBatch, Revision
+from tests.datasets.conftest import row
+from tests.runs.test_worker import start, until
+
+__all__ = ["start"]  # a fixture
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+ROWS = 8000
+
+
+@pytest.fixture
+def batch(dataset, admin, file) -> ImportBatch:
+    path = file(*map(row, range(ROWS)), row(ROWS, output=""))
+    return actions.request_import(dataset, path=path, file_name=path.name, by=admin)
+
+
+def now(batch: ImportBatch) -> ImportBatch:
+    batch.refresh_from_db()
+    return batch
+
+
+def test_it_stores_every_row_once_though_its_worker_is_killed(start, batch, dataset) -> None:
+    worker = start()
+    until(lambda: now(batch).state == "running" and batch.done >= 500)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert now(batch).state == "running"
+    assert batch.done < ROWS
+    start()
+    until(lambda: not now(batch).is_live)
+    assert (batch.state, batch.attempt, batch.losses) == ("succeeded", 2, 1)
+    assert (batch.imported, batch.set_aside, batch.unchanged, batch.done) == (ROWS, 1, 0, ROWS + 1)
+    assert dataset.examples.count() == Revision.objects.count() == ROWS
+    assert len(batch.problems) == 1
