@@ -234,7 +234,7 @@ def _lacking(name: str, found: tuple[str, ...], mapping: Mapping[str, str]) -> s
         return f"{name} has no column “{lost[0]}”; it has {names}."
     return (
         f"{name}: found the columns {names}; wanted are instruction and output (input is optional), "
-        "or prompt and completion, or messages. Rename them, or say which column is which."
+        "or prompt and completion, or messages."
     )
 
 

@@ -69,7 +69,7 @@ def test_it_says_once_which_columns_are_missing_and_how_to_map_them(admin, tmp_p
     with pytest.raises(CommandError) as refusal:
         call_command("import_examples", str(path), **INTO)
     assert str(refusal.value).count("question, answer") == 1
-    assert str(refusal.value).endswith("for instance --map instruction=COLUMN --map output=COLUMN.")
+    assert str(refusal.value).endswith("say which column is which: --map instruction=COLUMN --map output=COLUMN.")
 
 
 def test_it_says_one_problem_once_with_its_lines(capsys, admin, file):

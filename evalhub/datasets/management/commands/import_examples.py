@@ -19,7 +19,7 @@ from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.errors import Refused
 
 SHOWN, NAMED = 20, 3  # problems, and lines of each; --json has them all
-HOW_TO_MAP = "Here that is said with --map, for instance --map instruction=COLUMN --map output=COLUMN."
+HOW_TO_MAP = "Rename them, or say which column is which: --map instruction=COLUMN --map output=COLUMN."
 
 
 class Command(ProjectCommand):
