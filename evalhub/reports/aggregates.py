@@ -184,7 +184,7 @@ class Builder:
         """Differences (items, pairs × criteria), NaN where an item lacks one of the two arms."""
         a, b = ([pair[side] for pair in self.pairs] for side in (0, 1))
         both = self.cells[:, a] - self.cells[:, b]
-        return both.reshape(len(both), -1)
+        return both.reshape(len(both), len(self.pairs) * len(self.criteria))
 
     def differences(self, *, only_declared: bool = False) -> tuple[Difference, ...]:
         """All pairs × criteria; Holm's correction runs over those that are asked for."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from django.db.models import Count, QuerySet
 
 from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right, may
 from evalhub.datasets.models import Dataset, Example, Version
 from evalhub.reports.aggregates import brief_reports
 from evalhub.reports.reading import report_for
@@ -13,6 +14,7 @@ from evalhub.reports.words import result_line
 from evalhub.runs.models import Model, Run
 from evalhub.runs.reading import models_of
 from evalhub.studies.models import Study
+from evalhub.studies.naming import is_blind
 from evalhub.studies.progress import StudyRow, study_rows
 
 
@@ -68,9 +70,13 @@ def _line(row: StudyRow, brief: StudyReport | None) -> StudyLine:
 
 
 def latest_report(project: Project, user: User) -> StudyReport | None:
-    """Of the study with ratings that closed last, as `user` reads it; one rated here goes before imported ones."""
+    """Of the study with ratings that closed last, as `user` reads it; imported and blind ones come last."""
+    designs = may(user, project, Right.DESIGN)
     closed = project.studies.filter(state=Study.State.CLOSED, items__assignments__state="submitted").distinct()
-    newest = sorted(closed, key=lambda s: (s.origin != Study.Origin.IMPORTED, s.closed_at, s.pk))
+    newest = sorted(
+        closed,
+        key=lambda s: (not is_blind(s, designs=designs), s.origin != Study.Origin.IMPORTED, s.closed_at, s.pk),
+    )
     if not newest:
         return None
     newest[-1].project = project

@@ -92,7 +92,8 @@ def page_parts(found: StudyReport) -> dict[str, Any]:
     """What the report's template shows beside the report itself."""
     return {
         "report": found, "digits": words.figure_digits(found), "lede": words.lede(found),
-        "evidence": words.evidence(found), "tiles": words.tiles(found), "figures": drawable(found),
+        "evidence": words.evidence(found), "basis": words.basis(found),
+        "tiles": words.tiles(found), "figures": drawable(found),
         "agreement_words": words.agreement_words(found), "columns": (columns := comparison.columns(found)),
         "rows": [(arm, comparison.row(columns, place)) for place, arm in enumerate(found.arms)],
         "missing": comparison.missing(found), "metric_names": _metric_names(found),

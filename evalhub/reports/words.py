@@ -7,7 +7,7 @@ from evalhub.reports.report import Difference, StudyReport
 from evalhub.reports.statistics.result import Estimate
 from evalhub.reports.statistics.verdict import Verdict
 
-MINUS = "−"
+MINUS, FIRM = "−", "\u00a0"  # the second: a space at which no line breaks
 RELIABLE, TENTATIVE = 0.8, 0.667  # Krippendorff 2004, p. 241
 
 
@@ -55,7 +55,7 @@ def share(value: float | None) -> str:
 
 
 def p_value(p: float | None) -> str:
-    return "undefined" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return "undefined" if p is None else f"p{FIRM}<{FIRM}0.001" if p < 0.001 else f"p{FIRM}={FIRM}{p:.3f}"
 
 
 def criterion_name(report: StudyReport, key: str) -> str:
@@ -104,13 +104,20 @@ def verdicts(report: StudyReport) -> list[str]:
         Verdict.EQUIVALENT: "{names} and {base} are equivalent, within {margin} points",
         Verdict.NOT_WORSE: "{names} {are} not worse than {base}, by the margin of {margin} points",
         Verdict.INFERIOR: "{base} is superior to {names}",
-        Verdict.UNDECIDED: "between {names} and {base} it is undecided",
+        Verdict.UNDECIDED: "between {pair} it is undecided",
     }
     return [
-        text.format(names=listed(groups[kind]), are="are" if len(groups[kind]) > 1 else "is", base=base, margin=margin)
+        text.format(base=base, margin=margin, **_named(groups[kind], base))
         for kind, text in clauses.items()
         if kind in groups
     ]
+
+
+def _named(names: list[str], base: str) -> dict[str, str]:
+    """The arms of one clause, alone and beside the baseline."""
+    many, all_ = len(names) > 1, listed(names)
+    return {"names": all_, "are": "are" if many else "is",
+            "pair": f"{base} and each of {all_}" if many else f"{all_} and {base}"}  # fmt: skip
 
 
 def summary(report: StudyReport) -> str:
@@ -126,13 +133,20 @@ def summary(report: StudyReport) -> str:
     return f"Mean score per criterion and arm with 95% intervals. {report.primary.name}: {listed(told)}."
 
 
-def evidence(report: StudyReport) -> list[Sentence]:
-    """What the verdict rests on: each declared difference, and what is still needed."""
-    told: list[Sentence] = []
-    for d in report.family:
-        if d.difference.point is not None:
-            told += [_difference(report, d), *_still_needed(d)]
-    return told + _mostly(report) + (_declared(report) if told else [])
+def evidence(report: StudyReport) -> list[list[Sentence]]:
+    """What the verdict says, comparison by comparison: each declared difference with what is still needed."""
+    known = [d for d in report.family if d.difference.point is not None]
+    told = [[_difference(report, d), *_still_needed(d)] for d in known]
+    return [*told, mostly] if (mostly := _mostly(report)) else told
+
+
+def basis(report: StudyReport) -> str:
+    """What was declared, and over what the p values are corrected: not the same. Nothing in a blind reading."""
+    if not report.family:
+        return ""
+    size = len(report.differences)
+    corrected = f" Every p is corrected (Holm) for all {size} comparisons in this report." if size > 1 else ""
+    return f"The verdict rests on {report.facts.family}.{corrected}"
 
 
 def _difference(report: StudyReport, d: Difference) -> Sentence:
@@ -151,13 +165,6 @@ def _difference(report: StudyReport, d: Difference) -> Sentence:
         fact,
         f" {b} (95% interval {shown}{together}; {p_value(d.p_holm)}){within}.",
     )
-
-
-def _declared(report: StudyReport) -> list[Sentence]:
-    """What was declared, and over what the p values are corrected: not the same."""
-    size = len(report.differences)
-    corrected = f" Every p is corrected (Holm) for all {size} comparisons in this report." if size > 1 else ""
-    return [Sentence(f"The verdict rests on {report.facts.family}.{corrected}")]
 
 
 def _still_needed(d: Difference) -> list[Sentence]:

@@ -70,7 +70,8 @@ def lines(report: StudyReport) -> list[str]:
     """The report as text for people."""
     digits = words.figure_digits(report)
     told = [report.facts.name, "Preliminary: the study is not closed." if report.preliminary else "", ""]
-    told += [words.lede(report), *(str(sentence) for sentence in words.evidence(report)), "", "Means"]
+    told += [words.lede(report), *(" ".join(map(str, line)) for line in words.evidence(report))]
+    told += [words.basis(report), "", "Means"]
     told += [
         f"  {words.criterion_name(report, s.criterion):<24} {report.arm(s.arm).name:<28} "
         f"{words.points(s.mean.point, digits):>8}  {words.interval(s.mean, digits)}  "
