@@ -127,7 +127,7 @@ def request_import(
     _check_policy(policy)
     asked = _Asked(file_name, by, policy, dict(mapping or {}))
     try:
-        batch = _open_batch(dataset, path, asked, request_key=request_key, message="Waiting for a worker.")
+        batch = _open_batch(dataset, path, asked, request_key=request_key)
     except IntegrityError:
         return dataset.imports.get(request_key=request_key)
     transaction.on_commit(partial(tasks.knock, batch.pk))

@@ -47,7 +47,7 @@ def silent(batch: ImportBatch) -> None:
 # --- the row ------------------------------------------------------------------------------------
 def test_it_waits_with_its_file_and_stores_nothing_by_itself(ask, dataset):
     batch = ask(row(1), row(2))
-    assert (batch.state, batch.total, batch.message) == ("queued", 0, "Waiting for a worker.")
+    assert (batch.state, batch.total, batch.done) == ("queued", 0, 0)
     assert default_storage.exists(batch.file.name)
     assert not dataset.examples.exists()
 
@@ -267,7 +267,7 @@ def test_the_page_shows_how_far_it_is_and_then_the_result(ask, dataset, admin, p
     batch = ask(row(1), row(2))
     live, page = address("batch_live", dataset, batch.pk), address("batch", dataset, batch.pk)
     client = logged_in(pm)
-    assert "for the next free worker of queue cpu" in client.get(live).content.decode()
+    assert "the next free worker of queue cpu takes it" in client.get(live).content.decode()
     ImportBatch.objects.update(state="running", total=2000, done=500, imported=490, eta_seconds=90, message="")
     shown = client.get(page).content.decode()
     assert "500 of 2,000 rows" in shown

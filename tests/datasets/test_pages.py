@@ -117,7 +117,7 @@ def test_it_walks_from_a_file_to_a_frozen_version(project, admin):
     assert "1,540 rows read, <b>no problems</b>, nothing stored yet" in seen.content.decode()
     assert not Example.objects.exists()
     asked = client.post(address("store", Dataset.objects.get()), {"file": seen.context["token"]})
-    assert "for the next free worker" in client.get(asked["Location"]).content.decode()
+    assert "the next free worker" in client.get(asked["Location"]).content.decode()
     worked_off()
     assert "1,540 of 1,540 rows were stored." in client.get(asked["Location"]).content.decode()
     assert default_storage.listdir("incoming")[1] == []
