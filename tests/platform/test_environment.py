@@ -125,3 +125,14 @@ def test_it_keeps_files_in_a_bucket_where_one_is_named(object_store: str, tmp_pa
     )  # fmt: skip
     assert "kept b'one' b'two' True" in ended.stdout, ended.stderr[-2000:]
     assert len(made.list_objects_v2(Bucket="evalhub")["Contents"]) == 2
+
+
+def test_it_takes_models_from_the_folders_that_are_named_and_from_that_of_the_demo(tmp_path: Path) -> None:
+    var, base, other = (tmp_path / name for name in ("var", "base", "other"))
+    base.mkdir()
+    named = {"EVALHUB_BASE_MODEL": str(base), "EVALHUB_MODEL_ROOTS": f"{other}, /srv/models"}
+    roots = code(var, "print(*s.MODEL_ROOTS, sep=';')", **named).split(";")
+    assert roots == [str(var), str(ROOT / "demo"), str(other), "/srv/models", str(base)]
+    assert code(var, "print(s.ENDPOINT_HOSTS)", EVALHUB_ENDPOINT_HOSTS="vLLM, api.openai.com") == str(
+        ["vllm", "api.openai.com"]
+    )
