@@ -12,7 +12,7 @@ import dj_database_url
 import django_stubs_ext
 from csp.constants import NONE, SELF
 
-from evalhub.environment import Environment, kept_secret
+from evalhub.environment import Environment, code_hash, kept_secret
 
 django_stubs_ext.monkeypatch()  # lets ModelAdmin[Project] and its like be written at run time too
 
@@ -101,10 +101,12 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=20000;",
     }
 
-# --- cache: counted log-in failures; one process needs no server for it --------------------------
+# --- cache: counted log-in failures, reports; one process needs no server for it -----------------
 CACHE_URL = env.text("EVALHUB_CACHE_URL")
+CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if CACHE_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL}}
+CACHES["default"]["KEY_PREFIX"] = code_hash(BASE_DIR / "evalhub")  # objects kept by other code may have another shape
 
 # --- queue --------------------------------------------------------------------------------------
 CELERY_BROKER_URL = env.required("EVALHUB_BROKER_URL", "filesystem://")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from evalhub.environment import Environment, kept_secret
+from evalhub.environment import Environment, code_hash, kept_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCTION = {
@@ -136,3 +136,12 @@ def test_it_takes_models_from_the_folders_that_are_named_and_from_that_of_the_de
     assert code(var, "print(s.ENDPOINT_HOSTS)", EVALHUB_ENDPOINT_HOSTS="vLLM, api.openai.com") == str(
         ["vllm", "api.openai.com"]
     )
+
+
+def test_what_other_code_cached_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "shape.py").write_text("a = 1")
+    before = code_hash(tmp_path)
+    assert code_hash(tmp_path) == before
+    (tmp_path / "shape.py").write_text("a = 2")
+    assert code_hash(tmp_path) != before
+    assert code(tmp_path, "print(s.CACHES['default']['KEY_PREFIX'])").strip() == code_hash(ROOT / "evalhub")
