@@ -303,3 +303,14 @@ def test_the_api_stores_a_small_file_at_once_and_tells_where_a_large_one_is(data
     assert {name: told[name] for name in ("state", "total", "done", "imported", "set_aside", "unchanged")} == {
         "state": "succeeded", "total": 3, "done": 3, "imported": 1, "set_aside": 1, "unchanged": 1,
     }  # fmt: skip
+
+
+def test_the_slower_of_two_clicks_at_once_shows_the_import_of_the_other(dataset, admin, monkeypatch):
+    client = logged_in(admin)
+    seen = client.get(client.post(address("import", dataset), {"file": sent(row(1))})["Location"])
+    token = seen.context["token"]
+    first = client.post(address("store", dataset), {"file": token})
+    looked = iter([None, ImportBatch.objects.get()])
+    monkeypatch.setattr("evalhub.datasets.views.bringing.asked_before", lambda *given: next(looked))
+    assert client.post(address("store", dataset), {"file": token})["Location"] == first["Location"]
+    assert ImportBatch.objects.count() == 1

@@ -103,8 +103,8 @@ def store(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRes
     try:
         batch = asked_before(dataset, key) or _asked(request, dataset, token, key)
     except (Refused, FileNotFoundError) as error:
-        if batch := asked_before(dataset, key):  # both clicks came at once, and the other one was quicker
-            return redirect("datasets:batch", project.slug, dataset.slug, batch.pk)
+        if twin := asked_before(dataset, key):  # both clicks came at once, and the other one was quicker
+            return redirect("datasets:batch", project.slug, dataset.slug, twin.pk)
         refusal = error if isinstance(error, Refused) else Refused(incoming.GONE)
         return back_with(request, refusal, reverse("datasets:import", args=[project.slug, dataset.slug]))
     return redirect("datasets:batch", project.slug, dataset.slug, batch.pk)
