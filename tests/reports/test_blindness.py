@@ -7,6 +7,8 @@ import re
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import strip_tags
 
 from evalhub.accounts.models import AuditEvent, User
 from evalhub.datasets.models import Example
@@ -110,6 +112,16 @@ def test_the_blind_reading_of_a_two_armed_study_gives_no_baseline_and_no_verdict
     assert {arm["is_baseline"] for arm in api["arms"]} == {None}
     assert not any(d["in_family"] or d["verdict"] for d in api["differences"])
     assert "superior" in fetched(admin, doors)[doors[4]][1].replace("P(superior)", "")
+
+
+def test_home_shows_a_pm_the_latest_result_that_may_be_told(closed, project, admin, pm):
+    home = reverse("reports:home", args=[project.slug])
+    assert "comes with the reveal" in fetched(pm, [home])[home][1]
+    rated_study(project, admin, name="Told", names=NAMES[:2], qualities=(5.0, 7.0), items=10, runs=False)
+    Study.objects.filter(pk=closed.pk).update(closed_at=timezone.now())
+    page = strip_tags(fetched(pm, [home])[home][1])
+    assert "Latest result: Told" in page
+    assert "Tuned is superior to Base" in page
 
 
 def test_an_expert_gets_no_door_of_the_readers_and_learns_nothing_from_their_own(closed, admin, expert):
