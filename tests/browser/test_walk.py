@@ -57,7 +57,7 @@ def bring_examples_in(ines: Visitor, path: Path) -> None:
     expect(page.get_by_text("24 rows read")).to_be_visible()
     ines.look("preview of a file")
     page.get_by_role("button", name=re.compile("^Store the 24")).click()
-    expect(page.get_by_text("24 rows").first).to_be_visible()
+    expect(page.get_by_text("24 of 24 rows were stored.")).to_be_visible()  # by a worker; the page asks until then
     ines.look("what an import stored")
 
 
