@@ -237,6 +237,17 @@ def test_a_two_way_interval_is_wider_and_asks_for_five_raters():
     assert both.high - both.low > one_way.high - one_way.low
 
 
+def test_a_two_way_interval_lies_about_its_point_where_items_have_unequal_ratings():
+    """Twenty items at 4 with one rating each, two at 9.5 with all six: a mean over ratings would be near 6."""
+    scores = np.full((22, 1, 6), np.nan)
+    scores[np.arange(20), 0, np.arange(20) % 6] = 4.0
+    scores[20:, 0] = 9.5
+    found = two_way_means(scores, bounds=(1, 10), settings=Settings(resamples=2000))[0]
+    assert found.point == pytest.approx(4.5)
+    assert found.low < 4.5 < found.high < 6
+    assert np.nanmean(scores) > 5.5
+
+
 # --- position -------------------------------------------------------------------------------------
 
 

@@ -142,16 +142,11 @@ def two_way_means(scores: Array, *, bounds: tuple[float, float], settings: Setti
     if raters < 5:
         return [nothing("undefined: fewer than five raters", settings=settings)] * arms
     filled = ~np.isnan(scores)
-    values = np.nan_to_num(scores).reshape(n, -1)
     rng = np.random.default_rng([settings.seed, n, raters])
     draws = []
     for weights in resample_weights(n, settings):
         drawn = rng.multinomial(raters, np.full(raters, 1 / raters), len(weights)).astype(float)
-        sums, counts = (
-            np.einsum("bar,br->ba", (weights @ part).reshape(-1, arms, raters), drawn)
-            for part in (values, filled.reshape(n, -1).astype(float))
-        )
-        draws.append(np.where(counts > 0, sums / np.maximum(counts, 1e-12), np.nan))
+        draws.append(_drawn_means(scores, weights, drawn))
     both = np.concatenate(draws)
     points = mean_estimates(np.nanmean(scores.reshape(-1, arms, raters), axis=2), settings, bounds=bounds)
     return [
@@ -161,3 +156,18 @@ def two_way_means(scores: Array, *, bounds: tuple[float, float], settings: Setti
         )
         for a, point in enumerate(points)
     ]  # fmt: skip
+
+
+def _drawn_means(scores: Array, weights: Array, drawn: Array) -> Array:
+    """Arm means (B, A) of scores (n, A, R): over the drawn raters within a cell first, then over the drawn items.
+
+    `weights` (B, n) and `drawn` (B, R) say how often each item and each rater was drawn.
+    """
+    found = np.full((len(weights), scores.shape[1]), np.nan)
+    for a in range(scores.shape[1]):
+        raters = drawn @ (~np.isnan(scores[:, a])).T.astype(float)  # (B, n)
+        cells = drawn @ np.nan_to_num(scores[:, a]).T / np.maximum(raters, 1)
+        used = weights * (raters > 0)
+        items = used.sum(axis=1)
+        np.divide((used * cells).sum(axis=1), items, out=found[:, a], where=items > 0)
+    return found
