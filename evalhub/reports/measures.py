@@ -9,7 +9,7 @@ from evalhub.accounts.models import Project
 from evalhub.reports.report import ArmMeasures, CriterionFacts, Measure, MetricCorrelation, MetricScore
 from evalhub.reports.statistics.correlation import by_system, pooled, within_items
 from evalhub.reports.statistics.intervals import mean_estimates
-from evalhub.reports.statistics.result import Array, Settings
+from evalhub.reports.statistics.result import Array, Estimate, Settings, nothing
 from evalhub.reports.tables import StudyTable
 from evalhub.runs.models import GenerationRun, Model
 from evalhub.runs.prices import NO_TABLE, NO_TOKENS, Tokens, prices_of, tokens_of
@@ -48,18 +48,29 @@ def scorers(table: StudyTable, metric: str) -> dict[int, str]:
 
 
 def metric_scores(table: StudyTable, settings: Settings) -> tuple[MetricScore, ...]:
-    """Means of each metric, paired: only items that every scored arm has."""
+    """Means of each metric, paired: only items that every scored arm has. Undefined where the arms' scorers differ."""
     found = []
     for metric in metrics_of(table):
-        values, by = metric_values(table, metric), scorers(table, metric)
-        scored = sorted(by)
-        complete = ~np.isnan(values[:, scored]).any(axis=1)
-        means = mean_estimates(values[complete][:, scored], settings, bounds=(-1, 1)) if complete.any() else []
+        by = scorers(table, metric)
         found += [
             MetricScore(arm + 1, metric, NAMES.get(metric, metric), mean, by[arm])
-            for arm, mean in zip(scored, means, strict=False)
+            for arm, mean in zip(sorted(by), _metric_means(table, metric, by, settings), strict=False)
         ]
     return tuple(found)
+
+
+def _metric_means(table: StudyTable, metric: str, by: Mapping[int, str], settings: Settings) -> list[Estimate]:
+    """A mean for each arm of `by` (arm → scorer), in order; none where no item has them all."""
+    if len(set(by.values())) > 1:
+        return [nothing(MIXED, settings=settings)] * len(by)
+    values = metric_values(table, metric)[:, sorted(by)]
+    complete = ~np.isnan(values).any(axis=1)
+    return mean_estimates(values[complete], settings, bounds=bounds_of(metric)) if complete.any() else []
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """The ends of a metric's scale: ROUGE is a share, BERTScore a cosine."""
+    return (0, 1) if metric.startswith("rouge") else (-1, 1)
 
 
 def correlations(

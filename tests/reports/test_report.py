@@ -9,7 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from evalhub.reports import comparison
 from evalhub.reports.aggregates import build_report, study_report
+from evalhub.reports.measures import MIXED, bounds_of
 from evalhub.reports.report import Measure, as_json
 from evalhub.reports.statistics.result import Settings
 from evalhub.reports.words import basis, evidence, verdicts
@@ -171,10 +173,35 @@ def test_metrics_come_from_the_latest_scoring_and_are_paired(study):
         Score.objects.create(answer=answer, scoring=later, metric="rougeL", value=0.9, scorer="rougeL 2")
     report = build_report(study, settings=QUICK)
     tuned = next(m for m in report.metrics if (m.arm, m.metric) == (2, "rougeL"))
-    assert tuned.mean.point == pytest.approx(0.9)
     assert tuned.scorer == "rougeL 2"
     assert not [c for c in report.correlations if c.metric == "rougeL"], "two implementations must not be mixed"
     assert [c for c in report.correlations if c.metric == "bertscore"]
+    Score.objects.filter(metric="rougeL").exclude(answer__generation=generation).update(scorer="rougeL 2")
+    again = build_report(study, settings=QUICK)
+    assert next(m for m in again.metrics if (m.arm, m.metric) == (2, "rougeL")).mean.point == pytest.approx(0.9)
+
+
+def test_values_of_different_scorers_are_not_put_side_by_side(study):
+    """Table 1 would call one better, or the best, for being counted otherwise."""
+    Score.objects.filter(answer__generation=study.arms.get(name="Tuned").generation, metric="rougeL").update(
+        scorer="rougeL 2"
+    )
+    report = build_report(study, settings=QUICK)
+    rouge = [m for m in report.metrics if m.metric == "rougeL"]
+    assert {(m.mean.point, m.mean.undefined) for m in rouge} == {(None, MIXED)}
+    assert {m.scorer for m in rouge} == {"rougeL 1", "rougeL 2"}
+    assert "ROUGE-L" not in [column.name for column in comparison.columns(report)]
+    assert f"ROUGE-L: {MIXED}." in comparison.missing(report)
+    assert "BERTScore" in [column.name for column in comparison.columns(report)]
+
+
+def test_an_interval_of_rouge_stays_within_its_scale(project, admin):
+    study = rated_study(project, admin, items=5)
+    Score.objects.filter(metric="rougeL").update(value=0)
+    Score.objects.filter(metric="rougeL", answer__entry__position=4).update(value=0.4)
+    rouge = [m.mean for m in build_report(study, settings=QUICK).metrics if m.metric == "rougeL"]
+    assert [(mean.point, mean.low) for mean in rouge] == [(pytest.approx(0.08), 0.0)] * 3
+    assert bounds_of("bertscore") == (-1, 1)
 
 
 def test_speed_and_cost_say_how_they_were_taken_or_why_they_are_missing(study):
