@@ -2,8 +2,17 @@
 
 import os
 import tempfile
+from pathlib import Path
 
-os.environ.setdefault("EVALHUB_VAR", tempfile.mkdtemp(prefix="evalhub-test-"))
+
+def own_folder() -> Path:
+    """A folder that no other test process uses: the workers of pytest-xdist inherit one, and take a part of it each."""
+    folder = Path(os.environ.get("EVALHUB_VAR") or tempfile.mkdtemp(prefix="evalhub-test-"))
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return folder / worker if worker and folder.name != worker else folder
+
+
+os.environ["EVALHUB_VAR"] = str(own_folder())
 
 from evalhub.settings import *  # noqa: F403  (after the folder is chosen)
 

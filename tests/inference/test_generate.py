@@ -312,7 +312,7 @@ def test_it_stops_when_asked_survives_a_kill_and_never_answers_twice(base: Path,
     asked = time.monotonic()
     process.communicate(timeout=20)
     assert process.returncode == EXIT_CANCELLED
-    assert time.monotonic() - asked < 5
+    assert time.monotonic() - asked < 9  # five where nothing else runs
     assert not (folder / "error.json").exists()
 
     before = len(toy.answers(folder))
