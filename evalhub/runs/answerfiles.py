@@ -12,8 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalhub.datasets.reading import storable
+
 KEYS = ("key", "example", "example_id", "id", "position")
 ANSWERS = ("output", "answer", "response", "text", "completion", "generation", "prediction")
+USED = (*KEYS, *ANSWERS, "instruction", "input")
 
 
 class Unreadable(Exception):
@@ -22,13 +25,14 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class FileRow:
-    """One answer of a file: where it stands, how it names its example, what it says."""
+    """One answer of a file: where it stands, how it names its example, what it says; or why it cannot be kept."""
 
     line: int
     names: tuple[str, ...]
     instruction: str
     input: str
     answer: str | None
+    problem: str = ""
 
 
 @dataclass
@@ -73,7 +77,7 @@ def read_answers(content: bytes, file_name: str) -> list[FileRow]:
     rows = [_row(line, values) for line, values in _records(text, file_name.lower())]
     if not rows:
         raise Unreadable("The file holds no rows.")
-    if all(row.answer is None for row in rows):
+    if all(row.answer is None and not row.problem for row in rows):
         raise Unreadable(f"No row has an answer; name its column one of: {', '.join(ANSWERS)}.")
     return rows
 
@@ -84,7 +88,9 @@ def matched(rows: Iterable[FileRow], prompts: Prompts) -> tuple[dict[int, str], 
     left: list[str] = []
     for row in rows:
         entry = prompts.find(row)
-        if row.answer is None:
+        if row.problem:
+            left.append(row.problem)
+        elif row.answer is None:
             left.append(f"Row {row.line} has no answer.")
         elif entry is None:
             left.append(f"Row {row.line} fits no example of this split{_called(row)}.")
@@ -125,11 +131,7 @@ def _table(text: str, separator: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _array(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise Unreadable(f"The file is not JSON: {error}.") from error
-    for number, row in enumerate(values, start=1):
+    for number, row in enumerate(_parsed(text, "The file"), start=1):
         if not isinstance(row, dict):
             raise Unreadable(f"Row {number} is not an object with named fields.")
         yield number, row
@@ -139,16 +141,33 @@ def _lines(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise Unreadable(f"Line {number} is not JSON: {error}.") from error
+        row = _parsed(line, f"Line {number}")
         if not isinstance(row, dict):
             raise Unreadable(f"Line {number} is not an object with named fields.")
         yield number, row
 
 
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Unreadable(f"{place} is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise Unreadable(f"{place} is nested too deeply to be read; a row is an object with texts.") from error
+
+
 def _row(line: int, values: Mapping[str, Any]) -> FileRow:
+    if problem := next((text for name in USED if (text := _unkept(line, name, values.get(name)))), ""):
+        return FileRow(line, (), "", "", None, problem)
     names = tuple(str(values[name]).strip() for name in KEYS if values.get(name) not in (None, ""))
     answer = next((str(values[name]) for name in ANSWERS if values.get(name) is not None), None)
     return FileRow(line, names, str(values.get("instruction") or ""), str(values.get("input") or ""), answer)
+
+
+def _unkept(line: int, name: str, value: Any) -> str:
+    """Why a field of a row cannot be kept, in one sentence; "" where it can."""
+    if isinstance(value, (list, dict)):
+        return f"Row {line}: the field “{name}” holds a list or an object where a text is needed."
+    if isinstance(value, str) and storable(value) != value:
+        return f"Row {line}: the field “{name}” holds half a character (a lone surrogate) or a NUL; mend it."
+    return ""
