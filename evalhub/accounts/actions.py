@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import validate_email, validate_slug
 from django.db import transaction
 from django.utils import timezone
 from django.utils.text import slugify
@@ -17,6 +17,7 @@ from evalhub.accounts.models import ApiToken, AuditEvent, Invitation, Membership
 from evalhub.errors import Refused
 
 INVITATION_DAYS = 14
+LONGEST_SLUG = 80
 RESERVED_SLUGS = frozenset({"new"})
 
 
@@ -56,11 +57,10 @@ def create_user(
 
 @transaction.atomic
 def create_project(*, name: str, by: User, description: str = "", slug: str = "") -> Project:
-    """A new project with `by` as its admin."""
+    """A new project with `by` as its admin. Refused without a name, or for a short name that is odd or taken."""
     name = _checked_name(name)
-    if slug and Project.objects.filter(slug=slug).exists():
-        raise Refused(f"There is already a project at the address “{slug}”.", field="slug")
-    project = Project.objects.create(name=name, slug=slug or _free_slug(name), description=description.strip())
+    slug = _checked_slug(slug) if slug else _free_slug(name)
+    project = Project.objects.create(name=name, slug=slug, description=description.strip())
     Membership.objects.create(project=project, user=by, role=Role.ADMIN)
     record("create project", by=by, project=project, target=project.slug)
     return project
@@ -233,6 +233,19 @@ def _checked_name(name: str) -> str:
     if not name.strip():
         raise Refused("A project needs a name.", field="name")
     return name.strip()
+
+
+def _checked_slug(slug: str) -> str:
+    try:
+        validate_slug(slug)
+    except ValidationError as error:
+        sentence = f"“{slug}” cannot stand in an address: use letters from a to z, digits, hyphens and underscores."
+        raise Refused(sentence, field="slug") from error
+    if len(slug) > LONGEST_SLUG:
+        raise Refused(f"A short name has at most {LONGEST_SLUG} characters.", field="slug")
+    if slug in RESERVED_SLUGS or Project.objects.filter(slug=slug).exists():
+        raise Refused(f"There is already a project at the address “{slug}”.", field="slug")
+    return slug
 
 
 def _checked_email(email: str) -> str:

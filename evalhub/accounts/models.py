@@ -41,6 +41,11 @@ class Project(models.Model):
 
     class Meta:
         ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(slug__regex=r"^[-a-zA-Z0-9_]+$"), name="project_slug_fits_an_address"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 from django.test import Client
 
 from evalhub.accounts import actions
 from evalhub.accounts.models import AuditEvent, Membership, Project, User
-from tests.conftest import person
+from tests.conftest import logged_in, person
 
 
 def create(*words: str, **options: object) -> str:
@@ -73,3 +74,17 @@ def test_people_read_who_was_let_in(project: Project, admin: User, capsys: pytes
     assert capsys.readouterr().out == "olu is a member of Content copy, as Expert.\n"
     call_command("add_member", "mara", "--project=content-copy", "--role=pm", "--email=mara@example.org")
     assert "mara@example.org is invited to Content copy, as PM." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("slug", ["My copy", "a/b", "ä", "new", "x" * 81, "a\n"])
+def test_a_project_whose_short_name_fits_no_address_is_refused(slug: str, db: None) -> None:
+    chief = User.objects.create_superuser("chief", "chief@example.org", "correct horse battery")
+    with pytest.raises(CommandError, match=r"address|at most 80"):
+        create("My copy", slug=slug)
+    assert not Project.objects.exists()
+    assert logged_in(chief).get("/", follow=True).status_code == 200
+
+
+def test_the_database_refuses_such_a_name_too(project: Project) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Project.objects.filter(pk=project.pk).update(slug="My copy")
