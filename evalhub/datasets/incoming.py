@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,5 +83,6 @@ def _clear_old() -> None:
         return
     limit = timezone.now() - timedelta(seconds=DAY)
     for name in names:
-        if default_storage.get_modified_time(f"{FOLDER}/{name}") < limit:
-            default_storage.delete(f"{FOLDER}/{name}")
+        with suppress(FileNotFoundError):  # another upload clears too, and was quicker
+            if default_storage.get_modified_time(f"{FOLDER}/{name}") < limit:
+                default_storage.delete(f"{FOLDER}/{name}")

@@ -6,7 +6,8 @@ import sqlite3
 from urllib.parse import unquote
 
 import pytest
-from django.core.files.storage import FileSystemStorage
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
@@ -94,6 +95,25 @@ def test_a_page_says_it_with_409(monkeypatch, dataset, admin, caplog):
     assert FULL in page.content.decode()
     assert FULL in caplog.text
     assert not dataset.imports.exists()
+
+
+def test_a_new_dataset_whose_file_cannot_be_kept_does_not_stay(full_storage, project, admin):
+    upload = SimpleUploadedFile("rows.jsonl", b'{"instruction": "Ask", "output": "Answer"}')
+    page = logged_in(admin).post("/p/content-copy/data/+new/", {"name": "Letters", "file": upload})
+    assert page.status_code == 409
+    assert "The file could not be kept" in page.content.decode()
+    assert not Dataset.objects.exists()
+
+
+def test_two_uploads_may_clear_one_old_file(dataset, admin, monkeypatch):
+    default_storage.save("incoming/old", ContentFile(b"old"))
+
+    def gone(*arguments):
+        raise FileNotFoundError(errno.ENOENT, "gone")
+
+    monkeypatch.setattr(FileSystemStorage, "get_modified_time", gone)
+    upload = SimpleUploadedFile("rows.jsonl", b'{"instruction": "Ask", "output": "Answer"}')
+    assert logged_in(admin).post(f"{PAGE}import/", {"file": upload}).status_code == 302
 
 
 def test_no_file_stays_whose_import_the_database_has_no_space_for(dataset, admin, file, monkeypatch, settings):

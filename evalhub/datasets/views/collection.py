@@ -81,7 +81,12 @@ def create(request: HttpRequest, project_slug: str) -> HttpResponse:
     if not upload:
         messages.success(request, f"{dataset} was made. It is empty: import a file.")
         return redirect("datasets:import", project.slug, dataset.slug)
-    token = incoming.keep(upload, dataset=dataset, by=person(request))
+    try:
+        token = incoming.keep(upload, dataset=dataset, by=person(request))
+    except Refused as refusal:
+        actions.discard_empty(dataset, by=person(request))
+        form.add_error("file", refusal.message)
+        return _list_page(request, project, form, status=409)
     address = reverse("datasets:preview", args=[project.slug, dataset.slug])
     return redirect(f"{address}?file={token}")
 
