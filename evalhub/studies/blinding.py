@@ -3,11 +3,11 @@
 A BlindItem has no field in which a model, an arm, a run, a length of time or a stable id could sit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from evalhub.studies.models import Arm, Assignment, Criterion, Rating, Study
+from evalhub.studies.models import Assignment, Criterion, Rating, Study
 
 LETTERS = "ABCD"
 TIE, UNACCEPTABLE = "tie", "unacceptable"
@@ -227,11 +227,6 @@ def seconds_from(value: object) -> float:
 def number_from(value: object) -> int:
     """A draft's sequence number: 0 to 2^53, else 0."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 2**53 else 0
-
-
-def arms_in_order(arms: Sequence[Arm], order: Sequence[int]) -> list[Arm]:
-    by_id = {arm.pk: arm for arm in arms}
-    return [by_id[pk] for pk in order if pk in by_id]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -199,13 +199,6 @@ def extend_lease(study: Study, *, user: User, token: uuid.UUID) -> bool:
     return bool(held.update(leased_until=allocation.lease_end(study)))
 
 
-@transaction.atomic
-def give_back(study: Study, *, user: User, token: uuid.UUID) -> bool:
-    """Put the item down for others; the draft stays, should it come back. False when it was not in hand."""
-    mine = _mine(study, user, token)
-    return allocation.hand_back(mine, state=State.LAPSED)
-
-
 # --- entering -------------------------------------------------------------------------------------
 
 
@@ -316,7 +309,7 @@ def _store_corrections(rating: Rating, mine: Assignment, texts: Mapping[str, str
 
 
 def _hold(study: Study) -> None:
-    """Submits, undos and the closing of a study wait for each other, so nothing changes once its report is final.
+    """What raters do waits for the closing of a study and it for them, so nothing changes once the report is final.
 
     Whoever holds a study and an assignment takes the study first: no two of them can wait for each other.
     """
@@ -407,12 +400,18 @@ def _undo(study: Study, *, user: User, token: uuid.UUID) -> BlindItem:
 
 @transaction.atomic
 def skip(study: Study, *, user: User, token: uuid.UUID, reason: str, text: str = "") -> None:
-    """Pass the item on to another rater, with the reason. A second click does nothing more."""
+    """Pass the item on to another rater, with the reason. A second click does nothing more.
+
+    Raises Refused without a reason, once the item is submitted, and once the study has closed.
+    """
     if reason not in SKIP_REASONS:
         raise Refused("Choose a reason for skipping.", field="reason")
     if reason == "other" and not text.strip():
         raise Refused("Say in a few words why you skip this item.", field="text")
-    mine = _mine(study, user, token)
+    _hold(study)  # the closing of the study waits here, or comes first
+    mine = _mine(study, user, token, to_change=True)
+    if study.state == Study.State.CLOSED:
+        raise Refused("The study has closed, so nothing is passed on any more; what you entered is kept as a draft.")
     if mine.state == State.SUBMITTED:
         raise Refused("This item is already submitted; edit it from your history instead.")
     allocation.hand_back(
@@ -422,11 +421,18 @@ def skip(study: Study, *, user: User, token: uuid.UUID, reason: str, text: str =
 
 @transaction.atomic
 def flag(study: Study, *, user: User, token: uuid.UUID, text: str) -> None:
-    """Tell the study's lead that something about the item needs a look. The same words twice are stored once."""
+    """Tell the study's lead that something about the item needs a look. The same words twice are stored once.
+
+    Raises Refused without words, and once the study has closed.
+    """
     words = text.strip()[:LONGEST_TEXT]
     if not words:
         raise Refused("Say in a few words what needs a look.", field="text")
-    Flag.objects.get_or_create(assignment=_mine(study, user, token), text=words, resolved_at=None)
+    _hold(study)
+    mine = _mine(study, user, token)
+    if study.state == Study.State.CLOSED:
+        raise Refused("The study has closed, so the flag was not stored; write to the study's lead instead.")
+    Flag.objects.get_or_create(assignment=mine, text=words, resolved_at=None)
 
 
 def _mine(study: Study, user: User, token: uuid.UUID, *, to_change: bool = False) -> Assignment:

@@ -10,8 +10,9 @@ from django.utils import timezone
 from evalhub.accounts.models import Role, User
 from evalhub.errors import Refused
 from evalhub.studies import actions
+from evalhub.studies.allocation import hand_back
 from evalhub.studies.models import Assignment, Flag, Rating, RatingScore, Study
-from evalhub.studies.rating import NotARater, Waiting, item_in_hand, item_of_history
+from evalhub.studies.rating import NotARater, Waiting, item_in_hand, item_of_history, progress_of
 from tests.conftest import member
 from tests.studies.conftest import Maker, full, rate, take
 
@@ -187,7 +188,7 @@ def test_a_handed_on_item_is_accepted_when_its_slot_is_free_again(
     item = take(study, expert)
     lapse(study)
     theirs = take(study, second_expert)
-    actions.give_back(study, user=second_expert, token=token(theirs))
+    hand_back(Assignment.objects.get(token=theirs.token), state=Assignment.State.LAPSED)
     assert rate(study, expert, item).revision == 1
     assert Assignment.objects.filter(state__in=Assignment.LIVE).count() == 1
 
@@ -264,6 +265,21 @@ def test_a_submit_after_closing_is_refused_and_the_draft_stays(study: Study, adm
     with pytest.raises(Refused, match="has closed"):
         rate(study, expert, item)
     assert Assignment.objects.get(token=item.token).draft["comment"] == "nearly"
+
+
+def test_after_closing_nothing_is_skipped_or_flagged(study: Study, admin: User, expert: User) -> None:
+    """A skip would change the progress of a final report, and leave a free slot that nobody may take."""
+    item = take(study, expert)
+    before = list(Assignment.objects.order_by("pk").values_list("pk", "state"))
+    closed = progress_of(study.raters.get(user=expert))
+    actions.close_study(Study.objects.get(pk=study.pk), by=admin)
+    with pytest.raises(Refused, match="has closed, so nothing is passed on"):
+        actions.skip(study, user=expert, token=token(item), reason="cannot-tell")
+    with pytest.raises(Refused, match="has closed, so the flag was not stored"):
+        actions.flag(study, user=expert, token=token(item), text="odd")
+    assert list(Assignment.objects.order_by("pk").values_list("pk", "state")) == before
+    assert progress_of(study.raters.get(user=expert)) == closed
+    assert not Flag.objects.exists()
 
 
 def test_nobody_but_a_rater_of_the_study_gets_an_item(
