@@ -14,7 +14,7 @@ def own_folder() -> Path:
 
 os.environ["EVALHUB_VAR"] = str(own_folder())
 
-from evalhub.settings import *  # noqa: F403  (after the folder is chosen)
+from evalhub.settings import *  # noqa: E402, F403  (after the folder is chosen)
 
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import OperationalError, connection
 
-from evalhub.runs import lifecycle, results
+from evalhub.runs import lifecycle, places, results
 from evalhub.runs.journal import Story
 from evalhub.runs.lifecycle import Claim
 from evalhub.runs.models import Journal, Run
@@ -29,7 +30,10 @@ LOOK_SECONDS = 0.5  # how often the row is asked whether somebody wants to stop
 KILL_AFTER = 4.0
 SILENCE_SECONDS = 600  # a process that says nothing for so long is taken for stuck
 OUTPUT = "output.log"
-SECRETS = ("EVALHUB_SECRET_KEY", "EVALHUB_DATABASE_URL", "EVALHUB_BROKER_URL", "EVALHUB_S3_", "EVALHUB_EMAIL_")
+SECRETS = (
+    "EVALHUB_SECRET_KEY", "EVALHUB_DATABASE_URL", "EVALHUB_BROKER_URL", "EVALHUB_CACHE_URL", "EVALHUB_S3_",
+    "EVALHUB_EMAIL_", "EVALHUB_KEY_",
+)  # fmt: skip
 
 Progress = Callable[[int, int], None]
 
@@ -141,7 +145,7 @@ def start(run: Run, folder: Path) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             command(run, folder),
             cwd=settings.BASE_DIR,
-            env=environment(),
+            env=environment(run),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -149,14 +153,26 @@ def start(run: Run, folder: Path) -> "subprocess.Popen[bytes]":
         )
 
 
-def environment() -> dict[str, str]:
-    """Our own environment without our secrets, telemetry off, no hub where we are offline."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
+def environment(run: Run) -> dict[str, str]:
+    """Our own environment without our secrets but the key that `run` needs, telemetry off, no hub where we are offline.
+
+    Raises Refused for a key that may not go to the run's endpoint.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)} | needed_key(run)
     quiet = {"HF_HUB_DISABLE_TELEMETRY": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if settings.OFFLINE else {}
     # OpenMP threads sleep while they wait: where others use the cores too, spinning made a step several times slower.
     kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return {**kept, **quiet, **offline, PARENT_VARIABLE: str(os.getpid())}
+
+
+def needed_key(run: Run) -> dict[str, str]:
+    """The one key that the run's endpoint asks for; checked again here, since the worker's settings are what counts."""
+    variable = str(run.spec.get("endpoint_key_variable") or "")
+    if not variable:
+        return {}
+    places.allowed_key(variable, urlsplit(str(run.spec["endpoint"])))
+    return {name: value for name, value in os.environ.items() if name == variable}
 
 
 def send(child: "subprocess.Popen[bytes]", number: int) -> None:

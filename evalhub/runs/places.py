@@ -1,13 +1,12 @@
 """Where a model may lie: which folders of this machine, which addresses; and what of a folder's path is shown."""
 
-import ipaddress
-import socket
 from pathlib import Path
 from urllib.parse import SplitResult
 
 from django.conf import settings
 
 from evalhub.errors import Refused
+from runkit.addresses import forbidden, spelled
 
 METADATA_NAMES = {
     "metadata",
@@ -16,8 +15,7 @@ METADATA_NAMES = {
     "instance-data",
     "instance-data.ec2.internal",
 }
-METADATA = {ipaddress.ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")}
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+KEY_HOMES = {"EVALHUB_KEY_OPENAI": "api.openai.com"}  # where a key may go without being told
 
 
 def allowed_folder(folder: Path) -> Path:
@@ -34,34 +32,34 @@ def allowed_folder(folder: Path) -> Path:
 
 def allowed_host(parts: SplitResult) -> None:
     """Raise Refused for a host that no endpoint may have: one that the settings leave out, or a metadata service."""
-    host = (parts.hostname or "").rstrip(".").lower()
+    host = host_of(parts)
     if settings.ENDPOINT_HOSTS and host not in settings.ENDPOINT_HOSTS:
         raise Refused(
             f"Endpoints may only lie on the hosts that EVALHUB_ENDPOINT_HOSTS names; {host} is not one of them. "
             "The person who runs this server can add it there.",
             field="reference",
         )
-    if host in METADATA_NAMES or any(forbidden(address) for address in addresses(host)):
+    if host in METADATA_NAMES or any(map(forbidden, spelled(host))):
         raise Refused(
             f"{host} is a link-local or metadata address: what answers there is the machine's own, not a model.",
             field="reference",
         )
 
 
-def addresses(host: str) -> list[Address]:
-    """The address that `host` spells, in whatever notation (decimal, hexadecimal, IPv6); none for a name."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except (OSError, UnicodeError):
-        return []
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+def allowed_key(variable: str, parts: SplitResult) -> None:
+    """Raise Refused for a key of this server on its way to a host that its operator has not named for it."""
+    host = host_of(parts)
+    if host in settings.ENDPOINT_HOSTS or (parts.scheme == "https" and host == KEY_HOMES.get(variable)):
+        return
+    raise Refused(
+        f"The key in {variable} is sent only to hosts that EVALHUB_ENDPOINT_HOSTS names; {host} is not one of them. "
+        "The person who runs this server can add it there.",
+        field="key_variable",
+    )
 
 
-def forbidden(address: Address) -> bool:
-    """Link-local, multicast or unspecified, or the metadata service of a cloud."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    return address.is_link_local or address.is_multicast or address.is_unspecified or address in METADATA
+def host_of(parts: SplitResult) -> str:
+    return (parts.hostname or "").rstrip(".").lower()
 
 
 def shown(reference: str, *, whole: bool = False) -> str:

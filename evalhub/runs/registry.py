@@ -95,4 +95,6 @@ def checked_endpoint(reference: str, facts: dict[str, Any]) -> str:
         raise Refused(
             "The variable that holds the endpoint's key has a name like EVALHUB_KEY_OPENAI.", field="key_variable"
         )
+    if variable:
+        places.allowed_key(variable, parts)
     return reference.strip().rstrip("/")

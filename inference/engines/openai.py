@@ -16,6 +16,7 @@ import openai
 from inference.engines.base import Completion, Prompt
 from inference.environment import versions
 from inference.spec import GenerationSpec, Sampling
+from runkit.addresses import forbidden, resolved
 from runkit.folder import RunFolder, RunRefused
 
 ARGUMENTS = {"timeout_seconds": 120.0, "max_retries": 4, "concurrency": 0, "max_tokens_field": "max_tokens"}
@@ -34,11 +35,13 @@ class EndpointEngine:
         if unknown:
             raise RunRefused(f"The endpoint engine knows no argument {', '.join(unknown)}.")
         self.arguments = {**ARGUMENTS, **spec.engine_arguments}
+        self._check_address()
         self.client = openai.OpenAI(
             base_url=spec.endpoint,
             api_key=os.environ.get(spec.endpoint_key_variable) or NO_KEY,
             timeout=float(self.arguments["timeout_seconds"]),
             max_retries=int(self.arguments["max_retries"]),
+            http_client=openai.DefaultHttpxClient(follow_redirects=False),  # the key goes where it was meant to go
         )
 
     def generate(self, prompts: Sequence[Prompt]) -> Iterator[Completion]:
@@ -106,9 +109,20 @@ class EndpointEngine:
                 f"The endpoint {self._host()} says that too many requests were sent, or that the quota is used up "
                 f"(429), also after {self.arguments['max_retries']} retries; lower the batch size or try again later."
             )
+        if 300 <= status < 400:
+            return RunRefused(
+                f"The endpoint {self._host()} points to another address ({status}), and a request with a key is not "
+                "sent on; register the address where it really is."
+            )
         if isinstance(error, openai.APIConnectionError):
             return RunRefused(f"The endpoint {self._host()} cannot be reached; check the address and that it runs.")
         return RunRefused(f"The endpoint {self._host()} answered with an error: {str(error)[:200]}")
+
+    def _check_address(self) -> None:
+        """Refuse a name behind which the machine's own or a cloud's metadata service stands."""
+        host = urlsplit(self.spec.endpoint).hostname or ""
+        if any(map(forbidden, resolved(host))):
+            raise RunRefused(f"{host} is a link-local or metadata address: what answers there is no model.")
 
     def _host(self) -> str:
         """The address without a name or password in it."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -48,8 +49,16 @@ class Handler(BaseHTTPRequestHandler):
         text = request["messages"][-1]["content"]
         self.server.seen[text] += 1
         self.server.requests.append(request)
+        if self.server.trouble == "elsewhere":
+            return self.send_on()
         status = self.status(request, text)
         self.reply(status, self.answer(request, text) if status == 200 else {"error": {"message": "so it is"}})
+
+    def send_on(self) -> None:
+        self.send_response(307)
+        self.send_header("Location", f"{self.server.address}/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def status(self, request: dict[str, Any], text: str) -> int:
         trouble = self.server.trouble
@@ -158,6 +167,7 @@ def test_it_keeps_a_refused_prompts_error_and_answers_the_others(server: Server,
         ("", {"base_model": "huge"}, "knows no model “huge” at this address"),
         ("busy", {"engine_arguments": {"max_retries": 1}}, "too many requests were sent"),
         ("another protocol", {}, "does not speak the OpenAI protocol"),
+        ("elsewhere", {}, "points to another address (307)"),
     ],
 )
 def test_it_says_in_one_sentence_what_is_wrong_with_the_endpoint(
@@ -181,6 +191,16 @@ def test_it_says_that_nothing_answers_at_an_address(server: Server, tmp_path: Pa
     nowhere = spec(server, endpoint="http://user:word@127.0.0.1:9/v1", engine_arguments={"max_retries": 0})
     said = refusal(tmp_path, nowhere)
     assert said == "The endpoint http://127.0.0.1:9/v1 cannot be reached; check the address and that it runs."
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:a9fe:a9fe]", "friendly.example.net"])
+def test_it_asks_no_metadata_service_whatever_its_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    behind = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("169.254.169.254", 0))]
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda name, *a, **k: behind if "ly." in name else real(name, *a, **k))
+    assert "link-local or metadata address" in refusal(tmp_path, spec(server, endpoint=f"http://{host}/v1"))
 
 
 def test_it_keeps_a_timeout_as_that_prompts_error(server: Server, tmp_path: Path) -> None:
