@@ -18,6 +18,7 @@ from evalhub.reports.report import (
     Difference,
     Disagreement,
     Lineage,
+    MetricCorrelation,
     RaterFacts,
     Strength,
     StudyFacts,
@@ -41,7 +42,7 @@ from evalhub.reports.statistics.verdict import Verdict, holm, sign_flips, standa
 from evalhub.reports.tables import StudyTable, stamps
 from evalhub.runs.reading import applied_sampling, asked_otherwise
 from evalhub.studies.models import Arm, Study
-from evalhub.studies.naming import arm_names, is_blind, names_shown
+from evalhub.studies.naming import arm_names, is_blind, names_shown, told_texts
 
 OVERALL = "overall"
 DISAGREEMENTS = 12
@@ -85,7 +86,7 @@ def build_report(study: Study, *, settings: Settings | None = None, blind: bool 
     """Every number of the study. Means rest on current values, agreement and disagreements on the blind ones.
 
     `blind`: for a reader who may not tell the arms apart yet. Pairs are read later minus earlier place instead of
-    arm minus baseline, and what only the baseline or the runs could tell is left out: verdicts, speed and cost.
+    arm minus baseline, and what could tell an arm is left out: verdicts, metrics, speed and cost, description, credit.
     """
     return Builder(StudyTable(study), settings or Settings(seed=study.seed), blind=blind).report()
 
@@ -122,9 +123,9 @@ class Builder:
             position=self.position(),
             variance=self.variance(),
             detectable=self.detectable(),
-            metrics=metric_scores(self.table, self.settings),
+            metrics=() if self.base is None else metric_scores(self.table, self.settings),
             measures=hidden_measures(self.table) if self.base is None else arm_measures(self.table, self.settings),
-            correlations=correlations(self.table, self.cells, self.criteria, self.settings),
+            correlations=() if self.base is None else self.correlations(),
             disagreements=self.disagreements(),
             raters=self.raters(),
         )
@@ -341,6 +342,9 @@ class Builder:
             for r, rater in enumerate(self.table.raters)
         )
 
+    def correlations(self) -> tuple[MetricCorrelation, ...]:
+        return correlations(self.table, self.cells, self.criteria, self.settings)
+
     def disagreements(self) -> tuple[Disagreement, ...]:
         """The answers with the largest range of blind scores, at least a third of the scale."""
         blind = self.table.blind
@@ -392,8 +396,8 @@ class Builder:
         slots = table.slots
         seconds = [row.seconds for row in table.ratings if row.seconds is not None]
         return StudyFacts(
-            project=study.project.slug, slug=study.slug, name=study.name, description=study.description,
-            credit=study.credit, state=study.state, origin=study.origin,
+            project=study.project.slug, slug=study.slug, name=study.name, **told_texts(study, blind=self.base is None),
+            state=study.state, origin=study.origin,
             opened=study.opened_at.date().isoformat() if study.opened_at else "",
             closed=study.closed_at.date().isoformat() if study.closed_at else "",
             revealed=study.revealed_at is not None, names_shown=names_shown(study),

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from evalhub.reports.measures import HIDDEN
 from evalhub.reports.report import Measure, StudyReport
 from evalhub.reports.statistics.result import Estimate
 from evalhub.reports.words import figure_digits, interval, points
@@ -83,7 +84,8 @@ def _quantities(report: StudyReport) -> list[tuple[str, bool, list[Value]]]:
     for metric in dict.fromkeys(score.metric for score in report.metrics):
         found.append(_metric(report, metric))
     if not report.metrics:
-        none = Value(None, "", "", "undefined: no scores were computed for these answers")
+        reason = HIDDEN if report.baseline is None else "undefined: no scores were computed for these answers"
+        none = Value(None, "", "", reason)
         found.append(("ROUGE and BERTScore", False, [none] * len(report.arms)))
     for name, field, digits, lower in (
         ("Latency p50, s", "latency_p50", 2, True), ("Latency p95, s", "latency_p95", 2, True),

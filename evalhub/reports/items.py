@@ -146,7 +146,7 @@ def ordered(lines: Sequence[ItemLine], order: str) -> list[ItemLine]:
 
 
 def item_detail(study: Study, item: Item, *, blind: bool = False) -> ItemDetail:
-    """Everything about one item, in a constant number of queries."""
+    """Everything about one item, in a constant number of queries; no metrics in a blind reading."""
     frame = Builder(StudyTable(study), Settings(seed=study.seed), blind=blind)
     rows = frame.table.items
     place = frame.table.item_at[item.pk]
@@ -164,7 +164,7 @@ def item_detail(study: Study, item: Item, *, blind: bool = False) -> ItemDetail:
 def _answers(frame: Builder, item: Item, place: int) -> tuple[AnswerDetail, ...]:
     texts = dict(ItemAnswer.objects.filter(item=item).values_list("arm_id", "text"))
     changed = _changed(item)
-    metrics = _metrics(item)
+    metrics = {} if frame.base is None else _metrics(item)
     marks = _marks(item)
     return tuple(
         AnswerDetail(

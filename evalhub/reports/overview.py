@@ -6,7 +6,7 @@ from django.db.models import Count, QuerySet
 
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, may
-from evalhub.datasets.models import Dataset, Example, Version
+from evalhub.datasets.models import Dataset, Example, ImportBatch, Version
 from evalhub.reports.aggregates import brief_reports
 from evalhub.reports.reading import report_for
 from evalhub.reports.report import StudyReport
@@ -16,6 +16,8 @@ from evalhub.runs.reading import models_of
 from evalhub.studies.models import Study
 from evalhub.studies.naming import is_blind
 from evalhub.studies.progress import StudyRow, study_rows
+
+State = ImportBatch.State
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Step:
 
 def study_lines(project: Project, *, designs: bool) -> list[StudyLine]:
     """Every study, the newest first, for readers who design studies or do not."""
-    rows = study_rows(project)
+    rows = study_rows(project, designs=designs)
     for row in rows:
         row.study.project = project  # known already: no question for each line
     closed = [row.study for row in rows if row.study.state == Study.State.CLOSED]
@@ -85,6 +87,11 @@ def latest_report(project: Project, user: User) -> StudyReport | None:
 
 def runs_under_way(project: Project) -> QuerySet[Run]:
     return project.runs.filter(state__in=[Run.State.QUEUED, Run.State.RUNNING]).order_by("pk")
+
+
+def imports_under_way(project: Project) -> QuerySet[ImportBatch]:
+    live = ImportBatch.objects.filter(dataset__project=project, state__in=[State.QUEUED, State.RUNNING])
+    return live.select_related("dataset").defer("problems").order_by("pk")
 
 
 def stock(project: Project) -> Stock:

@@ -28,7 +28,7 @@ from evalhub.studies.downloads import ratings_file
 from evalhub.studies.forms import experts_of
 from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import Study
-from evalhub.studies.naming import arm_names, facts_shown, is_blind, names_shown
+from evalhub.studies.naming import arm_names, facts_shown, is_blind, names_shown, told_texts
 from evalhub.studies.progress import study_progress
 from evalhub.studies.rating import SKIP_REASONS, NotARater, Waiting, rater_of
 
@@ -94,6 +94,17 @@ class ProgressOut(serializers.Serializer[Any]):
 
 class StudyOut(serializers.ModelSerializer[Study]):
     facts = serializers.SerializerMethodField()
+    description = serializers.SerializerMethodField(help_text="Empty for those who read the study blind.")
+    credit = serializers.SerializerMethodField(help_text="Empty for those who read the study blind.")
+
+    def get_description(self, study: Study) -> str:
+        return told_texts(study, blind=self.is_blind(study))["description"]
+
+    def get_credit(self, study: Study) -> str:
+        return told_texts(study, blind=self.is_blind(study))["credit"]
+
+    def is_blind(self, study: Study) -> bool:
+        return is_blind(study, designs=bool(self.context.get("designs")))
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_facts(self, study: Study) -> dict[str, Any]:
@@ -125,7 +136,7 @@ class StudyDetailOut(StudyOut):
     @extend_schema_field(ArmOut(many=True))
     def get_arms(self, study: Study) -> list[dict[str, Any]]:
         shown, arms = self.names_arms(study), study.arms.in_bulk()
-        blind = is_blind(study, designs=bool(self.context.get("designs")))
+        blind = self.is_blind(study)
         runs = dict(study.arms.values_list("pk", "generation__run"))
         return [
             {
@@ -211,6 +222,10 @@ def study_of(project: Project, slug: str) -> Study:
     return study
 
 
+def for_designers(study: Study) -> dict[str, Any]:
+    return dict(StudyDetailOut(study, context={"designs": True}).data)
+
+
 def checked(shape: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     given = shape(data=request.data)
     given.is_valid(raise_exception=True)
@@ -224,14 +239,15 @@ def studies(request: Request, project_slug: str) -> Response:
     """The project's studies; POST makes a draft of one."""
     if request.method == "GET":
         project = project_for(person_of(request), project_slug, Right.READ_REPORTS)
-        return Response(StudyOut(project.studies.all(), many=True).data)
+        context = {"designs": may(person_of(request), project, Right.DESIGN)}
+        return Response(StudyOut(project.studies.all(), many=True, context=context).data)
     project = project_for(person_of(request), project_slug, Right.DESIGN)
     values = checked(StudyIn, request)
     values["arms"] = [arm_of(project, arm) for arm in values["arms"]]
     values["criteria"] = None if values["criteria"] is None else [criterion_of(c) for c in values["criteria"]]
     values["raters"] = [expert_named(project, name) for name in values["raters"]]
     study = actions.create_study(project, by=person_of(request), **values)
-    return Response(StudyDetailOut(study, context={"designs": True}).data, status=201)
+    return Response(for_designers(study), status=201)
 
 
 def arm_of(project: Project, arm: dict[str, Any]) -> ArmDesign:
@@ -272,7 +288,7 @@ def open_study(request: Request, project_slug: str, study_slug: str) -> Response
     project = project_for(person_of(request), project_slug, Right.DESIGN)
     values = checked(OpenIn, request)
     opened = actions.open_study(study_of(project, study_slug), by=person_of(request), **values)
-    return Response(StudyDetailOut(opened).data)
+    return Response(for_designers(opened))
 
 
 def step(action: Callable[..., Study], words: str) -> Callable[..., Any]:
@@ -283,7 +299,7 @@ def step(action: Callable[..., Study], words: str) -> Callable[..., Any]:
     def endpoint(request: Request, project_slug: str, study_slug: str) -> Response:
         project = project_for(person_of(request), project_slug, Right.DESIGN)
         moved = action(study_of(project, study_slug), by=person_of(request))
-        return Response(StudyDetailOut(moved).data)
+        return Response(for_designers(moved))
 
     return cast(Callable[..., Any], endpoint)
 
@@ -343,7 +359,7 @@ def import_ratings(request: Request, project_slug: str) -> Response:
         except ImportRefused as refusal:
             problems = [{"line": p.line, "field": p.field, "reason": p.reason} for p in refusal.problems]
             return Response({"detail": refusal.message, "field": "file", "problems": problems}, status=409)
-    return Response(StudyDetailOut(study).data, status=201)
+    return Response(for_designers(study), status=201)
 
 
 # --- raters ---------------------------------------------------------------------------------------

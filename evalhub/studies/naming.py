@@ -53,6 +53,11 @@ def arm_names(study: Study, *, shown: bool | None = None) -> dict[int, str]:
     return {pk: f"Arm {number}" for number, (pk, _) in enumerate(arms, 1)}
 
 
+def told_texts(study: Study, *, blind: bool) -> dict[str, str]:
+    """The study's description and credit: an admin may have named the arms in them, so a blind reader gets neither."""
+    return {name: "" if blind else str(getattr(study, name)) for name in ("description", "credit")}
+
+
 def facts_shown(study: Study, *, shown: bool | None = None) -> dict[str, Any]:
     """The study's facts, with the entries left out under the names that the arms go by."""
     facts: dict[str, Any] = dict(study.facts)

@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Q, QuerySet
 from evalhub.accounts.models import Project, User
 from evalhub.studies.blinding import Draft, Progress, draft_of, letters_of
 from evalhub.studies.models import Assignment, Flag, Item, Rater, Rating, Study
+from evalhub.studies.naming import is_blind, told_texts
 from evalhub.studies.rating import Waiting, progress_of, waiting
 
 State = Assignment.State
@@ -36,6 +37,7 @@ class StudyRow:
     """A line of the list of studies."""
 
     study: Study
+    description: str
     items: int
     arms: int
     raters: int
@@ -83,8 +85,8 @@ class PastRating:
     editable: bool
 
 
-def study_rows(project: Project) -> list[StudyRow]:
-    """Every study of the project with its counts, the newest first; two queries."""
+def study_rows(project: Project, *, designs: bool) -> list[StudyRow]:
+    """Every study of the project with its counts, the newest first, for those who design studies or do not."""
     slots = Assignment.objects.filter(item__study__project=project).values_list("item__study", "state")
     counts = {(study, state): n for study, state, n in slots.annotate(n=Count("pk")).order_by()}
     studies = project.studies.annotate(
@@ -94,7 +96,8 @@ def study_rows(project: Project) -> list[StudyRow]:
     )
     return [
         StudyRow(
-            study, study.n_items, study.n_arms, study.n_raters, done := counts.get((study.pk, State.SUBMITTED), 0),
+            study, told_texts(study, blind=is_blind(study, designs=designs))["description"],
+            study.n_items, study.n_arms, study.n_raters, done := counts.get((study.pk, State.SUBMITTED), 0),
             done if study.origin == Study.Origin.IMPORTED else study.n_items * study.overlap,
         )
         for study in studies

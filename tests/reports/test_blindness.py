@@ -1,6 +1,7 @@
 """Who may not tell the arms apart yet cannot: nothing they can fetch changes when the arms swap their identities.
 
-An identity is a name, the mark of the baseline and the run behind it. Answers, scores and places stay where they are.
+An identity is a name, the mark of the baseline, the run behind it and the metrics of its answers. Texts, raters'
+scores and places stay where they are.
 """
 
 import re
@@ -15,7 +16,7 @@ from evalhub.datasets.models import Example
 from evalhub.errors import Refused
 from evalhub.reports.charts import CHARTS
 from evalhub.studies import actions
-from evalhub.studies.models import Arm, Assignment, Correction, Rater, Rating, Study
+from evalhub.studies.models import Arm, Assignment, Correction, ItemAnswer, Rater, Rating, Study
 from tests.conftest import logged_in
 from tests.reports.ground import rated_study
 from tests.studies.conftest import rate, take
@@ -27,7 +28,14 @@ Doors = dict[str, tuple[int, str]]
 
 @pytest.fixture
 def closed(project, admin) -> Study:
-    return rated_study(project, admin, names=NAMES, items=10, revealed=False, preference=True)
+    return telling(rated_study(project, admin, names=NAMES, items=10, revealed=False, preference=True))
+
+
+def telling(study: Study) -> Study:
+    """The study with words in which its lead names the arms, as leads do."""
+    study.description, study.credit = "Does Tuned beat Base?", "Texts of the Editors"
+    study.save()
+    return study
 
 
 def reading_doors(study: Study) -> list[str]:
@@ -64,13 +72,19 @@ def fetched(user: User, doors: list[str]) -> Doors:
 
 
 def swap_identities(study: Study) -> None:
-    """Each arm gets the name, the run and the mark of its neighbour."""
+    """Each arm gets the name, the run with its metrics, and the mark of its neighbour; the lead's words tell of it."""
     arms = list(study.arms.order_by("position"))
     told = [(arm.name, arm.generation, arm.is_baseline) for arm in arms]
     for arm in arms:
         Arm.objects.filter(pk=arm.pk).update(name=f"passing {arm.pk}", is_baseline=False)
     for arm, (name, generation, is_baseline) in zip(arms, told[1:] + told[:1], strict=True):
         Arm.objects.filter(pk=arm.pk).update(name=name, generation=generation, is_baseline=is_baseline)
+    for item in study.items.all():
+        answers = list(ItemAnswer.objects.filter(item=item).order_by("arm__position"))
+        runs = [answer.answer for answer in answers]
+        for answer, other in zip(answers, runs[1:] + runs[:1], strict=True):
+            ItemAnswer.objects.filter(pk=answer.pk).update(answer=other)
+    Study.objects.filter(pk=study.pk).update(description="Does Base beat Editors?", credit="Texts of Tuned")
 
 
 def changed(before: Doors, after: Doors) -> list[str]:
@@ -89,10 +103,12 @@ def test_a_pm_reads_a_closed_study_blind_until_it_is_revealed(closed, admin, pm)
     told = fetched(pm, doors)
     assert changed(before, told)
     assert "Editors" in told[doors[4]][1]
+    assert "BERTScore" in told[doors[4]][1]
+    assert "Does Base beat Editors?" in told[doors[4]][1]
 
 
 def test_a_pm_learns_nothing_of_the_arms_of_an_open_study(project, admin, pm):
-    study = rated_study(project, admin, names=NAMES, items=6, rated=3, state="open")
+    study = telling(rated_study(project, admin, names=NAMES, items=6, rated=3, state="open"))
     doors = reading_doors(study)
     before = fetched(pm, doors)
     assert not [name for name in NAMES for _, body in before.values() if name in body]

@@ -24,7 +24,7 @@ from evalhub.studies.downloads import ratings_file
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import Arm, Flag, Study
-from evalhub.studies.naming import arm_names, facts_shown, is_blind
+from evalhub.studies.naming import arm_names, facts_shown, is_blind, told_texts
 from evalhub.studies.progress import items_progress, raters_progress, study_progress, study_rows
 from evalhub.studies.views.rate import study_context
 
@@ -43,10 +43,11 @@ def study_of(project: Project, slug: str) -> Study:
 @require_safe
 def studies(request: HttpRequest, project_slug: str) -> HttpResponse:
     project = project_for(person_of(request), project_slug, Right.READ_REPORTS)
+    designs = may(person_of(request), project, Right.DESIGN)
     context = {
         "here": "studies",
-        "rows": study_rows(project),
-        "designs": may(person_of(request), project, Right.DESIGN),
+        "rows": study_rows(project, designs=designs),
+        "designs": designs,
     }
     return render(request, "studies/list.html", context)
 
@@ -150,6 +151,7 @@ def design_shown(study: Study, *, designs: bool) -> dict[str, Any]:
         "arms": [(name, arms[pk]) for pk, name in arm_names(study, shown=shown).items()],
         "names_shown": shown,
         "facts": facts_shown(study, shown=shown),
+        "told": told_texts(study, blind=not shown),
     }
 
 
