@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from evalhub.datasets.storing import REVISED, Report, revision_of
 from evalhub.errors import Refused
 
 CHUNK = 500
+WAIT_SECONDS = 0.5
 MOST_WORDS = 10_000  # characters of a description or credit
 FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
 State = ImportBatch.State
@@ -103,8 +105,8 @@ def import_file(
     claim = lifecycle.Claim(batch.pk, attempt=1)
     try:
         return storing.store_file(claim, path, found, tell=progress)
-    except lifecycle.Superseded:
-        raise Refused("This import was silent for so long that a worker has taken it over; its page tells.") from None
+    except lifecycle.Superseded as end:
+        raise _overtaken(batch, end) from None
     except BaseException as error:
         storing.stop(claim, error)
         raise
@@ -132,6 +134,75 @@ def request_import(
         return dataset.imports.get(request_key=request_key)
     transaction.on_commit(partial(tasks.knock, batch.pk))
     return batch
+
+
+def cancel_import(batch: ImportBatch, *, by: User) -> ImportBatch:
+    """Stop an import: the rows stored so far stay, of all-or-nothing none. Asking again changes nothing.
+
+    Raises Refused for an import that has ended otherwise.
+    """
+    batch.refresh_from_db()
+    with lifecycle.asked_to_stop(batch), transaction.atomic():
+        won = lifecycle.cancel(batch.pk)
+        batch.refresh_from_db()
+        if won:
+            batch.message = f"Stopped by {by}. {_kept(batch)}"
+            batch.save(update_fields=["message"])
+            _note(batch.dataset, by, "cancel_import", f"import {batch.pk}", imported=batch.imported)
+    if batch.state != State.CANCELLED:
+        raise Refused(f"This import has already {batch.state}.")
+    return batch
+
+
+def _kept(batch: ImportBatch) -> str:
+    if not batch.imported:
+        return "Nothing was stored."
+    if batch.imported == 1:
+        return "One row was stored until then; it stays."
+    return f"{batch.imported:,} rows were stored until then; they stay."
+
+
+def retry_import(batch: ImportBatch, *, by: User) -> ImportBatch:
+    """The same file with the same settings again, after the rows it had gone through. A second click changes nothing.
+
+    Raises Refused for an import that has succeeded, has gone through its file, or whose file is no longer kept.
+    """
+    batch.refresh_from_db()
+    if batch.is_live:
+        return batch
+    if batch.state == State.SUCCEEDED:
+        raise Refused("This import has already succeeded.")
+    if not batch.file.name or not default_storage.exists(batch.file.name):
+        raise Refused(tasks.GONE)
+    if not batch.may_go_on:
+        raise Refused("This import has gone through all of its file; mend the rows, and import the file again.")
+    with transaction.atomic():
+        if lifecycle.again(batch.pk):
+            _note(batch.dataset, by, "retry_import", f"import {batch.pk}", done=batch.done)
+            transaction.on_commit(partial(tasks.knock, batch.pk))
+    batch.refresh_from_db()
+    return batch
+
+
+def wait_for_import(batch: ImportBatch, *, progress: Report | None = None) -> ImportBatch:
+    """Wait until a worker has brought the import to its end."""
+    batch.refresh_from_db()
+    while batch.is_live:
+        if progress and batch.total:
+            progress(batch.done, batch.total)
+        time.sleep(WAIT_SECONDS)
+        batch.refresh_from_db()
+    return batch
+
+
+def _overtaken(batch: ImportBatch, end: lifecycle.Superseded) -> Refused:
+    """Why an import in line had to end: stopped by a person, or taken over by a worker."""
+    batch.refresh_from_db()
+    if batch.state == State.CANCELLED:
+        return Refused(batch.message)
+    if isinstance(end, lifecycle.Stopped):
+        return Refused("This import was stopped. Nothing was stored.")
+    return Refused("This import was silent for so long that a worker has taken it over; its page tells.")
 
 
 def _check_policy(policy: str) -> None:

@@ -228,8 +228,7 @@ class ImportList(RoomView, ListAPIView[ImportBatch]):
         batch = _imported(dataset, values["file"], by=self.person, policy=values["policy"], mapping=values["mapping"])
         told = ImportSerializer(batch).data
         if batch.is_live:
-            address = reverse("api-datasets:import", args=[self.kwargs["project_slug"], dataset.slug, batch.pk])
-            return Response(told, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+            return _accepted(batch)
         if batch.state == ImportBatch.State.FAILED:
             return Response({"detail": batch.message, **told}, status=status.HTTP_409_CONFLICT)
         return Response(told, status=status.HTTP_201_CREATED)
@@ -253,6 +252,35 @@ class ImportDetail(RoomView, RetrieveAPIView[ImportBatch]):
 
     def get_queryset(self) -> QuerySet[ImportBatch]:
         return ImportBatch.objects.none() if self.describing else self.dataset.imports.all()
+
+
+class ImportCancel(RoomView):
+    """Stop an import: the rows stored so far stay, of all-or-nothing none."""
+
+    serializer_class = ImportSerializer
+
+    @extend_schema(request=None, responses={200: ImportSerializer, 409: OpenApiTypes.OBJECT})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        batch = get_object_or_404(ImportBatch, dataset=self.dataset, pk=self.kwargs["pk"])
+        return Response(ImportSerializer(actions.cancel_import(batch, by=self.person)).data)
+
+
+class ImportRetry(RoomView):
+    """The same file with the same settings again, after the rows it had gone through: 202, and `Location` tells."""
+
+    serializer_class = ImportSerializer
+
+    @extend_schema(request=None, responses={202: ImportSerializer, 409: OpenApiTypes.OBJECT})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        batch = get_object_or_404(ImportBatch, dataset=self.dataset, pk=self.kwargs["pk"])
+        return _accepted(actions.retry_import(batch, by=self.person))
+
+
+def _accepted(batch: ImportBatch) -> Response:
+    """202 with the import as it is now, and where to look how far it has come."""
+    names = [batch.dataset.project.slug, batch.dataset.slug, batch.pk]
+    headers = {"Location": reverse("api-datasets:import", args=names)}
+    return Response(ImportSerializer(batch).data, status=status.HTTP_202_ACCEPTED, headers=headers)
 
 
 class ExampleList(RoomView, ListAPIView[Example]):

@@ -1,14 +1,18 @@
-"""The life of an import: queued → running → succeeded | failed. docs/decisions/imports.md says why it has its own.
+"""The life of an import: queued → running → succeeded | failed | cancelled; docs/decisions/imports.md: why its own.
 
 Every step is one conditional UPDATE, and `attempt` is the fencing number: whoever took the import writes only while the
 row still carries that attempt, so a worker that was given up for lost stores nothing more.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
@@ -25,6 +29,10 @@ RESEND_BATCH = 20
 
 class Superseded(Exception):
     """The import was taken from us: nothing more may be written, and what was not committed is undone."""
+
+
+class Stopped(Superseded):
+    """A person asked for the end of an import that stores in one transaction, in which its row cannot tell."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,37 @@ def write(held: Claim, **values: Any) -> None:
 def finish(held: Claim, state: str, message: str) -> None:
     """running → a final state; raises Superseded."""
     write(held, state=state, message=message, finished_at=timezone.now(), eta_seconds=None)
+
+
+def cancel(batch_id: int) -> bool:
+    """queued or running → cancelled: its worker may write no more. False if it had ended."""
+    live = ImportBatch.objects.filter(pk=batch_id, state__in=LIVE)
+    return bool(live.update(state=State.CANCELLED, finished_at=timezone.now(), eta_seconds=None))
+
+
+def again(batch_id: int) -> bool:
+    """failed or cancelled → queued, to go on after the `done` rows. False if it is neither."""
+    ended = ImportBatch.objects.filter(pk=batch_id, state__in=(State.FAILED, State.CANCELLED))
+    return _released(ended, "Asked for again; waiting to go on.", losses=0, finished_at=None)
+
+
+def stop_mark(batch_id: int, attempt: int) -> str:
+    """The name in storage by which an attempt that stores in one transaction learns that it is to stop."""
+    return f"imports/stop-{batch_id}-{attempt}"
+
+
+@contextmanager
+def asked_to_stop(batch: ImportBatch) -> Iterator[None]:
+    """Meanwhile the worker of `batch` finds the mark and undoes its transaction, so that its row can be written."""
+    if batch.policy != ImportBatch.Policy.ALL_OR_NOTHING or not batch.is_live:
+        yield
+        return
+    attempt = batch.attempt + (batch.state == State.QUEUED)  # a worker may take it at this moment
+    name = default_storage.save(stop_mark(batch.pk, attempt), ContentFile(b"stop"))
+    try:
+        yield
+    finally:
+        default_storage.delete(name)
 
 
 def release(held: Claim) -> bool:

@@ -45,6 +45,7 @@ class ImportBatch(models.Model):
         RUNNING = "running", "Running"
         SUCCEEDED = "succeeded", "Succeeded"
         FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Stopped"
 
     class Policy(models.TextChoices):
         SET_ASIDE = "set-aside", "Store the good rows, set the others aside"
@@ -89,6 +90,12 @@ class ImportBatch(models.Model):
     @property
     def is_live(self) -> bool:
         return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether trying again could store more: it ended before the end of its file."""
+        stopped = self.state in (self.State.FAILED, self.State.CANCELLED)
+        return stopped and bool(self.file.name) and not 0 < self.total <= self.done
 
 
 class Example(models.Model):

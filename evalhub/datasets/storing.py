@@ -9,13 +9,14 @@ from contextlib import nullcontext, suppress
 from itertools import islice
 from pathlib import Path
 
+from django.core.files.storage import default_storage
 from django.db import DatabaseError, transaction
 
 from evalhub.accounts.actions import record
 from evalhub.accounts.models import User
 from evalhub.datasets import lifecycle
 from evalhub.datasets.importing import Problem, Row, Survey, Unreadable, read_rows, survey
-from evalhub.datasets.lifecycle import Claim, Superseded
+from evalhub.datasets.lifecycle import Claim, Stopped, Superseded
 from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision
 from evalhub.errors import Refused, as_refusal
 
@@ -87,6 +88,7 @@ class _Work:
     def keep(self, rows: Sequence[Row], problems: Sequence[Problem], done: int) -> None:
         """Rows, problems and the counts of both; raises Superseded, and the transaction around undoes the rows."""
         batch = self.batch
+        self.heed()
         stored = store_rows(batch, rows) if rows else 0
         batch.imported, batch.unchanged = batch.imported + stored, batch.unchanged + len(rows) - stored
         room = max(0, MOST_PROBLEMS - len(batch.problems))
@@ -95,6 +97,12 @@ class _Work:
         names = ("imported", "unchanged", "set_aside", "done", *(("problems",) if problems else ()))
         values = {name: getattr(batch, name) for name in names}
         lifecycle.write(self.claim, eta_seconds=self.left(), **values)
+
+    def heed(self) -> None:
+        """Raises Stopped where a person asked for the end; in one transaction only storage can say so."""
+        mark = lifecycle.stop_mark(self.batch.pk, self.claim.attempt)
+        if self.batch.policy == ImportBatch.Policy.ALL_OR_NOTHING and default_storage.exists(mark):
+            raise Stopped
 
     def left(self) -> float:
         """Seconds that the other rows will take, at the speed of this attempt."""

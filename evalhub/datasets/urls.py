@@ -23,6 +23,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{ONE}import/forget/", bringing.forget, name="forget"),
     path(f"{ONE}imports/<int:pk>/", bringing.batch, name="batch"),
     path(f"{ONE}imports/<int:pk>/live/", bringing.batch_live, name="batch_live"),
+    path(f"{ONE}imports/<int:pk>/cancel/", bringing.cancel, name="cancel_import"),
+    path(f"{ONE}imports/<int:pk>/retry/", bringing.retry, name="retry_import"),
     re_path(rf"{ONE_RE}imports/(?P<pk>\d+)/problems\.(?P<ending>csv|jsonl)$", bringing.batch_report, name="report"),
     path(f"{ONE}imports/<int:pk>/file/", bringing.batch_file, name="file"),
     path(f"{ONE}examples.csv", versions.examples_file, name="examples_file"),
@@ -45,6 +47,8 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{API_ONE}readiness/", api.Readiness.as_view(), name="readiness"),
     path(f"{API_ONE}imports/", api.ImportList.as_view(), name="imports"),
     path(f"{API_ONE}imports/<int:pk>/", api.ImportDetail.as_view(), name="import"),
+    path(f"{API_ONE}imports/<int:pk>/cancel/", api.ImportCancel.as_view(), name="cancel_import"),
+    path(f"{API_ONE}imports/<int:pk>/retry/", api.ImportRetry.as_view(), name="retry_import"),
     path(f"{API_ONE}examples/", api.ExampleList.as_view(), name="examples"),
     path(f"{API_ONE}examples/<int:pk>/", api.ExampleDetail.as_view(), name="example"),
     path(

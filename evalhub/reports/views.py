@@ -55,13 +55,13 @@ def home(request: HttpRequest, project_slug: str) -> HttpResponse:
 @login_required
 @require_safe
 def under_way(request: HttpRequest, project_slug: str) -> HttpResponse:
-    """The runs under way, as the fragment that the home page asks for again."""
+    """The runs and imports under way, as the fragment that the home page asks for again."""
     project = project_for(person_of(request), project_slug, Right.VIEW_RUNS)
     return render(request, "reports/_under_way.html", _live(project))
 
 
 def _live(project: Project) -> dict[str, Any]:
-    return {"runs": overview.runs_under_way(project)[:5]}
+    return {"runs": overview.runs_under_way(project)[:5], "imports": overview.imports_under_way(project)[:5]}
 
 
 @login_required

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -168,6 +169,33 @@ def batch_live(request: HttpRequest, project_slug: str, dataset_slug: str, pk: i
     if not found.is_live:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     return render(request, "datasets/_live.html", {"project": project, "dataset": dataset, "batch": found})
+
+
+@login_required
+@require_POST
+def cancel(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """Stop an import; what it had stored stays."""
+    return _changed(request, project_slug, dataset_slug, pk, actions.cancel_import)
+
+
+@login_required
+@require_POST
+def retry(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """Let it go on where it ended."""
+    return _changed(request, project_slug, dataset_slug, pk, actions.retry_import)
+
+
+def _changed(
+    request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, change: Callable[..., ImportBatch]
+) -> HttpResponse:
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    found = get_object_or_404(ImportBatch, dataset=dataset, pk=pk)
+    address = reverse("datasets:batch", args=[project.slug, dataset.slug, pk])
+    try:
+        change(found, by=person(request))
+    except Refused as refusal:
+        return back_with(request, refusal, address)
+    return redirect(address)
 
 
 @login_required
