@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
-GRACE_SECONDS = 6.0
+GRACE_SECONDS = 10.0  # a worker has four for its job's process, and gives the job back after that
 LONGEST_PAUSE = 30.0
 HEALTHY_SECONDS = 60.0
 TRIES_ONCE = 3

@@ -1,17 +1,25 @@
-"""What the clock asks for, done now and then by busy workers too: where there is one worker, nobody else would."""
+"""What a busy worker does beside its job: what the clock asks for, signs of life, and hearing that it is to stop."""
 
 import logging
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils.module_loading import import_string
 
 logger = logging.getLogger(__name__)
+leaving = threading.Event()  # set when this worker has been asked to stop: its job is given back, nothing new begins
+BEATS_PER_SILENCE = 5  # how often a job says that it is alive in the time after which it would count as lost
 
 
 class Upkeep:
-    """Called often; every settings.SWEEP_SECONDS it does what the clock's schedule names, of every room."""
+    """Called often; every settings.SWEEP_SECONDS it does what the clock's schedule names, of every room.
+
+    Where there is one worker, and that one is busy, nobody else would.
+    """
 
     def __init__(self) -> None:
         self.done = time.monotonic()
@@ -30,3 +38,29 @@ class Upkeep:
         except OperationalError as error:
             connection.close()
             logger.warning("%s has to wait: %s", name, error)
+
+
+@contextmanager
+def beating(beat: Callable[[], object]) -> Iterator[None]:
+    """Call `beat` from a thread while the block runs: for work that cannot look up, such as copying a large file."""
+    done = threading.Event()
+    thread = threading.Thread(target=_beat_until, args=(done, beat), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _beat_until(done: threading.Event, beat: Callable[[], object]) -> None:
+    while not done.wait(settings.HEARTBEAT_SECONDS / BEATS_PER_SILENCE):
+        try:
+            beat()
+        except OperationalError as error:
+            logger.warning("A sign of life has to wait: %s", error)
+        except Exception:
+            logger.exception("No more signs of life: the job was taken over, or something is wrong")
+            break
+        finally:
+            connection.close()

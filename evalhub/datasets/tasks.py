@@ -5,6 +5,7 @@ celery -A evalhub worker -Q cpu -B
 
 import logging
 import time
+from contextlib import ExitStack
 
 from celery import shared_task
 from django.conf import settings
@@ -18,7 +19,7 @@ from evalhub.datasets import incoming, lifecycle, storing
 from evalhub.datasets.lifecycle import Claim, Superseded
 from evalhub.datasets.models import ImportBatch
 from evalhub.errors import Refused, as_refusal
-from evalhub.upkeep import Upkeep
+from evalhub.upkeep import Upkeep, beating, leaving
 
 logger = logging.getLogger(__name__)
 QUEUE = "cpu"
@@ -29,8 +30,12 @@ GONE = "The file of this import is no longer kept, so nothing more can be stored
 
 @shared_task(name="evalhub.datasets.tasks.perform")
 def perform(batch_id: int) -> None:
-    """Work on an import, if it still waits; a message that comes twice does nothing the second time."""
-    work(batch_id)
+    """Work on an import, if it still waits; a message that comes twice does nothing the second time.
+
+    A worker that is to stop begins nothing: the sweep sends the message again.
+    """
+    if not leaving.is_set():
+        work(batch_id)
 
 
 @shared_task(name="evalhub.datasets.tasks.sweep", expires=6 * settings.SWEEP_SECONDS)
@@ -61,9 +66,12 @@ def work(batch_id: int) -> None:
     try:
         _attend(claim)
     except Superseded:
-        logger.warning("Import %s was taken over by another worker", batch_id)
+        logger.warning("Import %s was stopped, or taken over by another worker", batch_id)
     except Refused as refusal:
         storing.fail(claim, refusal.message)
+    except _Left:
+        lifecycle.release(claim)
+        knock(batch_id)
     except (KeyboardInterrupt, SystemExit):
         lifecycle.release(claim)
         raise
@@ -78,9 +86,16 @@ def _attend(claim: Claim) -> None:
     batch, signs = claim.batch(), _Signs(claim)
     if not batch.file.name or not default_storage.exists(batch.file.name):
         raise Refused(GONE)
-    with default_storage.open(batch.file.name, "rb") as stored, incoming.local_file(stored) as path:
-        found = storing.counted(path, name=batch.file_name, mapping=batch.mapping, heard=signs.counting)
+    with ExitStack() as stack:
+        with beating(lambda: lifecycle.write(claim)):
+            stored = stack.enter_context(default_storage.open(batch.file.name, "rb"))
+            path = stack.enter_context(incoming.local_file(stored))
+            found = storing.counted(path, name=batch.file_name, mapping=batch.mapping, heard=signs.counting)
         storing.store_file(claim, path, found, tell=signs.storing)
+
+
+class _Left(Exception):
+    """This worker was asked to stop: the import goes back into the queue, with all that is stored."""
 
 
 class _Signs:
@@ -90,10 +105,18 @@ class _Signs:
         self.claim, self.upkeep, self.last = claim, Upkeep(), time.monotonic()
 
     def counting(self, rows: int) -> None:
+        stay()
         if time.monotonic() - self.last >= BEAT_SECONDS:
             self.last = time.monotonic()
             lifecycle.write(self.claim, message=f"Counting: {rows:,} rows so far.")
             self.upkeep()
 
     def storing(self, done: int, total: int) -> None:
+        stay()
         self.upkeep()
+
+
+def stay() -> None:
+    """Raise _Left where this worker was asked to stop."""
+    if leaving.is_set():
+        raise _Left

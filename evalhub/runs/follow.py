@@ -22,6 +22,7 @@ from evalhub.runs import lifecycle, places, results
 from evalhub.runs.journal import Story
 from evalhub.runs.lifecycle import Claim
 from evalhub.runs.models import Journal, Run
+from evalhub.upkeep import leaving
 from runkit.folder import PARENT_VARIABLE, EventReader
 
 POLL_SECONDS = 0.1
@@ -40,11 +41,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a process ended. `superseded`: the run was taken from us, so nothing may be written any more."""
+    """How a process ended. `superseded`: the run was taken from us, so nothing may be written any more.
+
+    `left`: the worker was asked to stop, and stopped the process.
+    """
 
     code: int
     superseded: bool = False
     stuck: bool = False
+    left: bool = False
 
 
 class Follower:
@@ -59,7 +64,7 @@ class Follower:
         self.answers = results.AnswerReader(run, folder) if run.kind == Run.Kind.GENERATION else None
         self.started = self.heard = self.beaten = self.looked = self.stop_asked = 0.0
         self.written: dict[str, Any] = {}
-        self.superseded = self.stuck = False
+        self.superseded = self.stuck = self.left = False
 
     def follow(self) -> Ending:
         """Start the process and stay with it to its end."""
@@ -72,7 +77,7 @@ class Follower:
             self.superseded = not self.beat() or self.superseded
         finally:
             end(child)
-        return Ending(code, self.superseded, self.stuck)
+        return Ending(code, self.superseded, self.stuck, self.left)
 
     def tend(self, child: "subprocess.Popen[bytes]") -> None:
         """One look at everything that is due."""
@@ -103,10 +108,11 @@ class Follower:
         return True
 
     def _look(self, child: "subprocess.Popen[bytes]") -> None:
-        """Ask the process to stop if a person wants that, if the run was taken from us, or if it is stuck."""
+        """Ask the process to stop: a person wants that, we must go, the run was taken from us, or it is stuck."""
+        self.left = self.left or leaving.is_set()
         self.stuck = self.stuck or self._silent_for() > SILENCE_SECONDS
         if not self.stop_asked and (
-            self.superseded or self.stuck or self._tolerant(self._cancel_asked, meanwhile=False)
+            self.left or self.superseded or self.stuck or self._tolerant(self._cancel_asked, meanwhile=False)
         ):
             self.stop_asked = time.monotonic()
             send(child, signal.SIGTERM)

@@ -11,6 +11,7 @@ from evalhub.errors import Refused
 from evalhub.runs import artefacts, lifecycle
 from evalhub.runs.lifecycle import Claim
 from evalhub.runs.models import Answer, GenerationRun, Model, Run, Score, ScoringRun, TrainingRun
+from evalhub.upkeep import beating
 from runkit.folder import RESULT, EventReader, read_json, read_jsonl
 
 CHUNK = 500
@@ -35,7 +36,10 @@ class AnswerReader(EventReader):
 def keep(claim: Claim, run: Run, folder: Path) -> bool:
     """Store what the process left and call the run succeeded, all or nothing; false if the run is no longer ours."""
     result = read_json(folder / RESULT) or {}
-    stored = artefacts.keep_folder(folder / str(result.get("adapter", "adapter"))) if is_training(run) else None
+    stored = None
+    if is_training(run):
+        with beating(lambda: lifecycle.beat(claim)):
+            stored = artefacts.keep_folder(folder / str(result.get("adapter", "adapter")))
     with transaction.atomic():
         if not lifecycle.finish(claim, Run.State.SUCCEEDED, result=shown(result), message=""):
             return False

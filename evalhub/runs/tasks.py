@@ -21,7 +21,7 @@ from evalhub.runs.folders import prepared
 from evalhub.runs.follow import Ending, Follower, Progress
 from evalhub.runs.lifecycle import Claim
 from evalhub.runs.models import Run
-from evalhub.upkeep import Upkeep
+from evalhub.upkeep import Upkeep, beating, leaving
 from runkit.folder import ERROR, EXIT_BUSY, EXIT_CANCELLED, RESULT, read_json
 
 logger = logging.getLogger(__name__)
@@ -32,8 +32,12 @@ BUSY_PAUSE_SECONDS = 2.0
 
 @shared_task(name="evalhub.runs.tasks.perform")
 def perform(run_id: int) -> None:
-    """Work on a run, if it still waits; a message that comes twice does nothing the second time."""
-    work(run_id)
+    """Work on a run, if it still waits; a message that comes twice does nothing the second time.
+
+    A worker that is to stop begins nothing: the sweep sends the message again.
+    """
+    if not leaving.is_set():
+        work(run_id)
 
 
 @shared_task(name="evalhub.runs.tasks.sweep", expires=6 * settings.SWEEP_SECONDS)
@@ -88,7 +92,8 @@ def storage_sentence(error: OSError) -> str:
 
 def _attend(claim: Claim, progress: Progress | None) -> None:
     run = claim.run()
-    folder = prepared(run)
+    with beating(lambda: lifecycle.beat(claim)):
+        folder = prepared(run)
     if (folder / RESULT).exists():  # the process had finished before its last worker was lost
         results.keep(claim, run, folder)
         return
@@ -106,7 +111,7 @@ def settle(claim: Claim, run: Run, folder: Path, ending: Ending) -> None:
     elif ending.code == EXIT_BUSY:
         time.sleep(BUSY_PAUSE_SECONDS)
         release(claim, "Another process still holds the run's folder; waiting for it to end.")
-    elif ending.code == EXIT_CANCELLED:
+    elif ending.code == EXIT_CANCELLED or (ending.left and ending.code < 0):
         release(claim, "Stopped with its worker; waiting to go on.")
     elif ending.code < 0 or ending.stuck:
         _settle_killed(claim, run, ending)

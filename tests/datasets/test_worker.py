@@ -40,3 +40,12 @@ def test_it_stores_every_row_once_though_its_worker_is_killed(start, batch, data
     assert (batch.imported, batch.set_aside, batch.unchanged, batch.done) == (ROWS, 1, 0, ROWS + 1)
     assert dataset.examples.count() == Revision.objects.count() == ROWS
     assert len(batch.problems) == 1
+
+
+def test_a_worker_that_is_stopped_gives_its_import_back(start, batch, dataset) -> None:
+    worker = start()
+    until(lambda: now(batch).state == "running" and batch.done >= 500)
+    worker.terminate()
+    worker.wait(20)
+    assert (now(batch).state, batch.losses) == ("queued", 0)
+    assert 500 <= batch.done == dataset.examples.count() < ROWS

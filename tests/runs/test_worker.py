@@ -19,6 +19,7 @@ from evalhub.celery import app
 from evalhub.runs import actions, tasks
 from evalhub.runs.folders import folder_of
 from evalhub.runs.models import Model, Run
+from evalhub.supervisor import GRACE_SECONDS
 from runkit.folder import read_jsonl
 from tests.parts import redis_server
 from tests.runs.conftest import programs
@@ -174,6 +175,21 @@ def test_it_goes_on_after_its_worker_was_killed_and_nothing_runs_twice(start, as
     steps = [event["step"] for event in events if event["kind"] == "metric" and "loss" in event]
     assert steps == sorted(set(steps))  # no step was done by two
     assert Model.objects.filter(kind="adapter").count() == 1
+
+
+@pytest.mark.parametrize("mode", ["slow", "stubborn"])
+def test_a_worker_that_is_stopped_gives_its_run_back_without_a_loss(start, ask, mode):
+    run = ask()
+    worker = start(mode=mode)
+    until(lambda: state(run) == "running" and run.done >= 3)
+    worker.terminate()
+    worker.wait(GRACE_SECONDS)
+    assert (state(run), run.losses) == ("queued", 0)
+    start(mode="quick")
+    assert ended(run) == "succeeded"
+    assert (run.attempt, run.losses) == (2, 0)
+    events = list(read_jsonl(folder_of(run) / "events.jsonl"))
+    assert [event["done"] >= 3 for event in events if event["kind"] == "resumed"] == [True]
 
 
 @pytest.mark.parametrize("mode", ["slow", "stubborn"])
