@@ -5,8 +5,9 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from evalhub.datasets import actions
 from evalhub.datasets.models import Dataset, ImportBatch, Version
-from tests.datasets.conftest import row
+from tests.datasets.conftest import row, worked_off
 
 INTO = {"project": "content-copy", "dataset": "Content copy", "json": True}
 
@@ -22,6 +23,7 @@ def test_it_imports_into_a_dataset_that_it_makes_and_freezes_it(capsys, admin, f
     problem = {"line": 11, "field": "output", "reason": "The output is empty."}
     assert found == {
         "dataset": "content-copy", "imported": 10, "set_aside": 1, "unchanged": 0, "problems": [problem],
+        "import": ImportBatch.objects.get().pk, "state": "succeeded", "message": "10 of 11 rows were stored.",
     }  # fmt: skip
     assert Dataset.objects.get().credit == "CC0"
     assert run(capsys, "import_examples", path, **INTO)["unchanged"] == 10
@@ -42,6 +44,52 @@ def test_it_exits_with_an_error_and_stores_nothing_where_all_or_nothing_was_aske
     assert "nothing was stored" in told["error"]
     assert not Dataset.objects.exists()
     assert not ImportBatch.objects.exists()
+
+
+@pytest.fixture
+def a_worker(monkeypatch):
+    """Whoever waits for an import finds that a worker has come by."""
+    monkeypatch.setattr(actions.time, "sleep", lambda seconds: worked_off())
+
+
+def test_it_lets_a_worker_store_the_rows_and_waits(capsys, a_worker, admin, file):
+    path = file(row(1), row(2), row(3, output=""))
+    found = run(capsys, "import_examples", path, **INTO, queue=True)
+    assert (found["state"], found["imported"], found["set_aside"]) == ("succeeded", 2, 1)
+    assert found["import"] == ImportBatch.objects.get().pk
+    with pytest.raises(CommandError, match="nothing was stored"):
+        call_command("import_examples", str(path), **{**INTO, "dataset": "B"}, queue=True, policy="all-or-nothing")
+    assert json.loads(capsys.readouterr().out)["state"] == "failed"
+    assert [dataset.name for dataset in Dataset.objects.all()] == ["Content copy"]
+    with pytest.raises(CommandError, match="nowhere"):
+        call_command("import_examples", "nowhere.jsonl", **INTO, queue=True)
+
+
+def test_it_need_not_wait_for_the_worker(capsys, admin, file):
+    found = run(capsys, "import_examples", file(row(1)), **INTO, queue=True, no_wait=True)
+    assert (found["state"], found["imported"], found["import"]) == ("queued", 0, ImportBatch.objects.get().pk)
+    worked_off()
+    assert ImportBatch.objects.get().imported == 1
+
+
+def test_who_stops_waiting_stops_no_import(admin, file, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(actions.time, "sleep", interrupted)
+    with pytest.raises(CommandError, match="goes on without you"):
+        call_command("import_examples", str(file(row(1))), **INTO, queue=True)
+    assert worked_off()[0].state == "succeeded"
+
+
+def test_an_import_that_was_stopped_is_no_success(capsys, admin, file, monkeypatch):
+    def stop(seconds):
+        actions.cancel_import(ImportBatch.objects.get(), by=admin)
+
+    monkeypatch.setattr(actions.time, "sleep", stop)
+    with pytest.raises(CommandError, match=r"Stopped by ines\. Nothing was stored\."):
+        call_command("import_examples", str(file(row(1))), **INTO, queue=True)
+    assert json.loads(capsys.readouterr().out)["state"] == "cancelled"
 
 
 @pytest.mark.parametrize("content", ["", "question,answer\na,b\n", '[{"instruction": "a"'])

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from evalhub.accounts.commands import Bar, ProjectCommand, Told
+from evalhub.accounts.commands import Bar, ProjectCommand, Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
@@ -20,6 +20,9 @@ from evalhub.errors import Refused
 
 SHOWN, NAMED = 20, 3  # problems, and lines of each; --json has them all
 HOW_TO_MAP = "Rename them, or say which column is which: --map instruction=COLUMN --map output=COLUMN."
+
+
+State = ImportBatch.State
 
 
 class Command(ProjectCommand):
@@ -37,6 +40,8 @@ class Command(ProjectCommand):
                             help="what becomes of good rows if others are bad (default: %(default)s)")  # fmt: skip
         parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN",
                             help=f"take FIELD from COLUMN; fields: {', '.join(FIELDS)}")  # fmt: skip
+        parser.add_argument("--queue", action="store_true", help="let a worker store the rows; a copy of FILE is kept")
+        parser.add_argument("--no-wait", action="store_true", help="with --queue: do not wait for its end")
         parser.add_argument("--description", default="", help="for a new dataset: one line about it")
         parser.add_argument("--credit", default="", help="for a new dataset: source and licence")
 
@@ -47,22 +52,32 @@ class Command(ProjectCommand):
             batch = self._into_new(project, by, mapping, options)
         else:
             batch = self._into(dataset, by, mapping, options)
-        return Told(told(batch), lines(batch), batch.message if batch.state == ImportBatch.State.FAILED else "")
+        return Told(told(batch), lines(batch), "" if batch.is_live or batch.state == State.SUCCEEDED else batch.message)
 
     def _into(self, dataset: Dataset, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
-        path = options["file"]
+        path = readable(options["file"]) if options["queue"] else options["file"]
+        asked = {"path": path, "file_name": path.name, "by": user, "policy": options["policy"], "mapping": mapping}
         bar = Bar(f"Importing {path.name}")
         try:
-            return actions.import_file(
-                dataset, path=path, file_name=path.name, by=user, policy=options["policy"], mapping=mapping,
-                progress=bar,
-            )  # fmt: skip
+            if not options["queue"]:
+                return actions.import_file(dataset, **asked, progress=bar)
+            return self._queued(actions.request_import(dataset, **asked), bar, wait=not options["no_wait"])
         except Refused as refusal:
             if isinstance(refusal.__cause__, MissingColumns) and not mapping:
                 raise CommandError(f"{refusal.message} {HOW_TO_MAP}") from refusal
             raise
         finally:
             bar.close()
+
+    def _queued(self, batch: ImportBatch, bar: Bar, *, wait: bool) -> ImportBatch:
+        """The import as a worker left it, or as it waits; who interrupts the waiting stops nothing."""
+        if not wait:
+            return batch
+        self.say(f"Import {batch.pk} waits for a worker of queue cpu.")
+        try:
+            return actions.wait_for_import(batch, progress=bar)
+        except KeyboardInterrupt:
+            raise CommandError(f"Import {batch.pk} goes on without you; its page shows how far it is.") from None
 
     def _into_new(self, project: Project, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
         """As _into, but an import that stores nothing, for whatever reason, leaves no empty dataset behind."""
@@ -75,7 +90,8 @@ class Command(ProjectCommand):
             with suppress(Refused, DatabaseError, OSError):  # what stopped the import is what to tell
                 actions.discard_empty(dataset, by=user)
             raise
-        if batch.state == ImportBatch.State.FAILED:
+        if batch.state == State.FAILED and not batch.imported:
+            batch.dataset = dataset  # its name is told when its row is gone
             actions.discard_empty(dataset, by=user)
         return batch
 
@@ -84,11 +100,16 @@ def told(batch: ImportBatch) -> dict[str, Any]:
     """An import as a script wants it."""
     problems = [{name: item[name] for name in ("line", "field", "reason")} for item in batch.problems]
     counts = {"imported": batch.imported, "set_aside": batch.set_aside, "unchanged": batch.unchanged}
-    return {"dataset": batch.dataset.slug, **counts, "problems": problems}
+    job = {"import": batch.pk, "state": batch.state, "message": batch.message}
+    return {"dataset": batch.dataset.slug, **job, **counts, "problems": problems}
 
 
 def lines(batch: ImportBatch) -> list[str]:
     """An import as people read it."""
+    if batch.is_live:
+        return [
+            f"Import {batch.pk} into {batch.dataset} waits for a worker of queue cpu; its page shows how far it is."
+        ]
     said = [f"{batch.message} Set aside: {batch.set_aside:,}. Unchanged: {batch.unchanged:,}."]
     alike: dict[str, list[int]] = {}
     for item in batch.problems:
