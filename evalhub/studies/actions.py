@@ -12,9 +12,18 @@ from django.utils.text import slugify
 
 from evalhub.accounts.models import AuditEvent, Project, User
 from evalhub.accounts.permissions import Right, may
+from evalhub.datasets.reading import storable
 from evalhub.errors import Refused
 from evalhub.studies.corrections import propose_corrections
-from evalhub.studies.design import DEFAULT_SCALE, ArmDesign, CriterionDesign, Scale, default_criteria
+from evalhub.studies.design import (
+    DEFAULT_SCALE,
+    HEAVIEST,
+    ArmDesign,
+    CriterionDesign,
+    Scale,
+    check_scale,
+    default_criteria,
+)
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import import_ratings
 from evalhub.studies.models import Arm, Assignment, Criterion, Item, ItemAnswer, Rater, Study
@@ -29,6 +38,7 @@ from evalhub.studies.rating import (
     undo,
 )
 from evalhub.studies.sampling import Choice, choose, entry_key
+from evalhub.studies.texts import LONGEST, unfit
 
 __all__ = [
     "add_rater",
@@ -50,6 +60,7 @@ __all__ = [
     "undo",
 ]
 
+MOST_RATINGS = 50  # of one item
 MOST_ARMS = 4  # the rating page shows two to four answers side by side
 
 
@@ -87,7 +98,11 @@ def create_study(
         project, name, arms=arms, criteria=asked, raters=raters, overlap=overlap, margin=margin,
         primary=primary_criterion, scale=scale,
     )  # fmt: skip
+    for what, text in (("guidelines", guidelines), ("description", description), ("credit", credit)):
+        if reason := unfit(text, f"The study's {what}"):
+            raise Refused(f"{reason}.", field=what)
     choice = choose(arms, items=items, seed=seed)
+    _check_categories(choice)
     study = Study.objects.create(
         project=project, name=name.strip(), slug=free_slug(project, name), description=description, credit=credit,
         scale_min=scale[0], scale_max=scale[1], overlap=overlap, ask_preference=ask_preference,
@@ -139,10 +154,34 @@ def check_design(
         raise Refused(f"“{primary}” is not a criterion of this study.", field="primary_criterion")
     if overlap < 1:
         raise Refused("At least one rating per item is needed.", field="overlap")
-    if margin < 0:
-        raise Refused("The margin cannot be negative.", field="margin")
-    if scale[1] <= scale[0]:
-        raise Refused("The scale's highest point must lie above its lowest.", field="scale")
+    if overlap > MOST_RATINGS:
+        raise Refused(f"At most {MOST_RATINGS} ratings per item can be asked for.", field="overlap")
+    if not 0 <= margin < float("inf"):
+        raise Refused("The margin must be a number, and cannot be negative.", field="margin")
+    check_scale(scale)
+    for criterion in criteria:
+        _check_words(criterion)
+
+
+def _check_words(criterion: CriterionDesign) -> None:
+    what = f"The criterion “{storable(criterion.name[:40])}”"
+    found = [
+        unfit(criterion.key, f"The key of {what[0].lower()}{what[1:]}", most=LONGEST["key"]),
+        unfit(criterion.name, what, most=LONGEST["criterion"]),
+        unfit(criterion.question, f"The question of {what[0].lower()}{what[1:]}", most=LONGEST["question"]),
+        *(unfit(text, f"An anchor of {what[0].lower()}{what[1:]}") for text in criterion.anchors.values()),
+    ]
+    for reason in filter(None, found):
+        raise Refused(f"{reason}.", field="criteria")
+    if not 0 < criterion.weight < HEAVIEST:
+        raise Refused(f"The weight of {criterion.name} must be a number above 0, below {HEAVIEST}.", field="criteria")
+
+
+def _check_categories(choice: Choice) -> None:
+    for entry in choice.entries:
+        category = str(entry.values.get("category", ""))
+        if reason := unfit(category, f"The category of the item {entry_key(entry)[:80]}", most=LONGEST["category"]):
+            raise Refused(f"{reason}.", field="items")
 
 
 def _check_arms(project: Project, arms: Sequence[ArmDesign]) -> None:
@@ -150,6 +189,10 @@ def _check_arms(project: Project, arms: Sequence[ArmDesign]) -> None:
         raise Refused(f"A study compares 2 to {MOST_ARMS} arms; {len(arms)} were given.", field="arms")
     if len({arm.name.strip() for arm in arms}) < len(arms) or not all(arm.name.strip() for arm in arms):
         raise Refused("Each arm needs a name of its own.", field="arms")
+    for arm in arms:
+        name = arm.name.strip()
+        if reason := unfit(name, f"The name of the arm “{storable(name[:40])}”", most=LONGEST["arm"]):
+            raise Refused(f"{reason}.", field="arms")
     if len({arm.generation.pk for arm in arms}) < len(arms):
         raise Refused("Two arms use the same run; there would be nothing to compare.", field="arms")
     if sum(arm.baseline for arm in arms) > 1:

@@ -1,9 +1,7 @@
 """Studies over HTTP: the same actions and the same policy as the pages. Raters' answers are made of BlindItem."""
 
-import tempfile
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 from django.http import Http404, StreamingHttpResponse
@@ -26,7 +24,7 @@ from evalhub.studies.blinding import BlindItem
 from evalhub.studies.design import ArmDesign, CriterionDesign
 from evalhub.studies.downloads import ratings_file
 from evalhub.studies.forms import experts_of
-from evalhub.studies.intake import ImportRefused
+from evalhub.studies.intake import ImportRefused, import_upload
 from evalhub.studies.models import Study
 from evalhub.studies.naming import arm_names, facts_shown, is_blind, names_shown, told_texts
 from evalhub.studies.progress import study_progress
@@ -347,18 +345,12 @@ def import_ratings(request: Request, project_slug: str) -> Response:
     """A closed study from a long table; all rows or none. 409 with every problem by line."""
     project = project_for(person_of(request), project_slug, Right.DESIGN)
     values = checked(RatingsFileIn, request)
-    upload = values.pop("file")
-    scale = (values.pop("scale_min"), values.pop("scale_max"))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "ratings"
-        file.write_bytes(upload.read())
-        try:
-            study = actions.import_ratings(
-                project, path=file, file_name=upload.name, by=person_of(request), scale=scale, **values
-            )
-        except ImportRefused as refusal:
-            problems = [{"line": p.line, "field": p.field, "reason": p.reason} for p in refusal.problems]
-            return Response({"detail": refusal.message, "field": "file", "problems": problems}, status=409)
+    upload, scale = values.pop("file"), (values.pop("scale_min"), values.pop("scale_max"))
+    try:
+        study = import_upload(project, upload=upload, by=person_of(request), scale=scale, **values)
+    except ImportRefused as refusal:
+        problems = [{"line": p.line, "field": p.field, "reason": p.reason} for p in refusal.problems]
+        return Response({"detail": refusal.message, "field": "file", "problems": problems}, status=409)
     return Response(for_designers(study), status=201)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from evalhub.datasets.reading import storable
 from evalhub.studies.models import Assignment, Criterion, Rating, Study
 
 LETTERS = "ABCD"
@@ -190,8 +191,8 @@ def draft_from(stored: Mapping[str, Any], study: Study, letters: Mapping[str, in
     return Draft(
         scores={k: int(v) for k, v in scores.items() if k in known and on_scale(v, study)},
         preference=preference if preference in (*letters, TIE, UNACCEPTABLE) else "",
-        comment=str(stored.get("comment") or "")[:LONGEST_TEXT],
-        corrections={k: str(v)[:LONGEST_TEXT] for k, v in corrections.items() if k in letters and str(v).strip()},
+        comment=kept_text(stored.get("comment")),
+        corrections={k: kept_text(v) for k, v in corrections.items() if k in letters and str(v).strip()},
         seconds=seconds_from(stored.get("seconds")),
         number=number_from(stored.get("number")),
     )
@@ -208,6 +209,11 @@ def draft_of(rating: Rating, letters: Mapping[str, int]) -> Draft:
         corrections={letter_of[c.item_answer.arm_id]: c.text for c in rating.corrections.select_related("item_answer")},
         seconds=rating.active_seconds or 0.0,
     )
+
+
+def kept_text(text: object) -> str:
+    """What a rater wrote, as far as a database can hold it."""
+    return storable(str(text or "")[:LONGEST_TEXT])
 
 
 def stored_preference(preference: str, letters: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from evalhub.errors import Refused
 from evalhub.runs.models import GenerationRun
 
 Scale = tuple[int, int]  # lowest and highest point, both included
@@ -28,6 +29,7 @@ class CriterionDesign:
     weight: float = 1.0
 
 
+FARTHEST_POINT, HEAVIEST = 1_000_000, 1000
 DEFAULT_SCALE: Scale = (1, 10)
 DEFAULT_CRITERIA: tuple[CriterionDesign, ...] = (
     CriterionDesign(
@@ -75,6 +77,14 @@ DEFAULT_CRITERIA: tuple[CriterionDesign, ...] = (
         },
     ),
 )
+
+
+def check_scale(scale: Scale) -> None:
+    """Raise Refused for a scale that nothing can be scored on."""
+    if scale[1] <= scale[0]:
+        raise Refused("The scale's highest point must lie above its lowest.", field="scale")
+    if max(abs(point) for point in scale) > FARTHEST_POINT:
+        raise Refused(f"A scale's points lie within ±{FARTHEST_POINT:,}.", field="scale")
 
 
 def anchors_on(scale: Scale, anchors: Mapping[int, str]) -> dict[str, str]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalhub.datasets.reading import storable
+from evalhub.studies.texts import LONGEST, unfit
+
 NAMES: dict[str, tuple[str, ...]] = {
     "item": ("item", "item_id", "question", "question_id", "example", "prompt_id", "task"),
     "arm": ("arm", "system", "model", "generator"),
@@ -27,11 +30,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "marks": ("marks",),
 }
 NEEDED = ("item", "arm", "rater", "criterion", "value")
+LARGEST_NUMBER = 1_000_000  # of a position or a round
 FORMULA_STARTS = "=+-@\t\r'"
 
 
 class Unreadable(Exception):
     """The file as a whole cannot be read; the message is one sentence."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(storable(message))
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,9 @@ class Problem:
     line: int
     field: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "reason", storable(self.reason))
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
@@ -73,7 +83,7 @@ def read_ratings(
     problems: list[Problem] = []
     seen: dict[tuple[str, str, str, str, int], int] = {}
     for line, record in records:
-        row, found = _row(line, {ours: _cell(record.get(theirs)) for ours, theirs in columns.items()}, scale)
+        row, found = _row(line, {ours: record.get(theirs) or "" for ours, theirs in columns.items()}, scale)
         if row is not None:
             cell = (row.item, row.arm, row.rater, row.criterion, row.round)
             if cell in seen:
@@ -106,11 +116,17 @@ def _json_lines(text: str, file_name: str) -> Iterator[tuple[int, Mapping[str, A
             continue
         try:
             record = json.loads(line)
+            if not isinstance(record, dict):
+                raise Unreadable(f"{file_name}, line {number}, is not a JSON object.")
+            yield number, {name: _text(value) for name, value in record.items()}
         except ValueError as error:
             raise Unreadable(f"{file_name}, line {number}, is not JSON: {error}.") from error
-        if not isinstance(record, dict):
-            raise Unreadable(f"{file_name}, line {number}, is not a JSON object.")
-        yield number, record
+        except RecursionError as error:
+            raise Unreadable(f"{file_name}, line {number}, is nested too deeply to be read.") from error
+
+
+def _text(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _csv_lines(text: str, file_name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -152,23 +168,21 @@ def _columns(records: Sequence[tuple[int, Mapping[str, Any]]], mapping: Mapping[
     return columns
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
 def _row(line: int, cells: Mapping[str, str], scale: tuple[float, float]) -> tuple[RatingRow | None, list[Problem]]:
     empty = [name for name in NEEDED if not cells[name].strip()]
     problems = [Problem(line, name, f"{name} is empty") for name in empty]
+    reasons = {name: unfit(text.strip(), name, most=LONGEST.get(name)) for name, text in cells.items()}
+    problems += [Problem(line, name, reason) for name, reason in reasons.items() if reason]
     value = _number(cells["value"])
     if "value" not in empty and value is None:
         problems.append(Problem(line, "value", f"“{cells['value'][:40]}” is not a number"))
     if value is not None and not scale[0] <= value <= scale[1]:
         problems.append(Problem(line, "value", f"{value:g} is off the scale of {scale[0]:g} to {scale[1]:g}"))
     for name in ("position", "round", "seconds"):
-        if cells.get(name, "").strip() and (_number(cells[name]) or 0) < (0 if name == "seconds" else 1):
-            problems.append(Problem(line, name, f"{name} “{cells[name][:40]}” is not a number from 1 up"))
+        least, most = (0.0, float("inf")) if name == "seconds" else (1.0, float(LARGEST_NUMBER))
+        if cells.get(name, "").strip() and not least <= (_number(cells[name]) or 0) <= most:
+            wanted = "0 up" if name == "seconds" else f"1 to {LARGEST_NUMBER:,}"
+            problems.append(Problem(line, name, f"{name} “{cells[name][:40]}” is not a number from {wanted}"))
     if problems or value is None:
         return None, problems
     return _good_row(line, cells, value), []

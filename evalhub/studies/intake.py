@@ -1,19 +1,24 @@
 """A study made of ratings that were given elsewhere: closed from the start, its raters under pseudonyms."""
 
 import json
+import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.text import slugify
 
 from evalhub.accounts.models import AuditEvent, Project, User
+from evalhub.datasets.reading import storable
 from evalhub.errors import Refused
+from evalhub.studies.design import check_scale
 from evalhub.studies.importing import Problem, RatingRow, Unreadable, read_ratings
 from evalhub.studies.models import (
     Arm,
@@ -28,7 +33,9 @@ from evalhub.studies.models import (
     Study,
 )
 from evalhub.studies.naming import check_name, free_slug
+from evalhub.studies.texts import unfit
 
+LARGEST_FILE = 64 * 2**20  # bytes
 NAMED = 3  # problems told in the sentence; all of them travel on the exception
 MOST_ARMS = 12
 Sheet = tuple[str, str]  # item, rater
@@ -64,8 +71,7 @@ def import_ratings(
     raises ImportRefused with every problem by line when a row cannot be used.
     """
     check_name(project, name)
-    if scale[1] <= scale[0]:
-        raise Refused("The scale's highest point must lie above its lowest.", field="scale")
+    check_scale(scale)
     rows = _good_rows(path, file_name, scale, mapping)
     arms = _distinct(r.arm for r in rows)
     if baseline and baseline not in arms:
@@ -73,20 +79,31 @@ def import_ratings(
     with transaction.atomic():
         study = _make_study(project, name.strip(), rows, by, scale)
         study.description, study.credit, study.margin = description, credit, margin
-        study.primary_criterion, study.facts = primary_criterion, {"file": file_name}
+        study.primary_criterion, study.facts = primary_criterion, {"file": storable(file_name)[:255]}
         study.save()
         _keep(study, rows, baseline or arms[0])
         AuditEvent.objects.create(
             project=project, actor=by, verb="import ratings", target=f"study {study.slug}",
-            details={"file": file_name, "values": len(rows)},
+            details={"file": study.facts["file"], "values": len(rows)},
         )  # fmt: skip
     return study
+
+
+def import_upload(project: Project, *, upload: UploadedFile, by: User, **values: Any) -> Study:
+    """import_ratings of a file sent by a browser or over the API, which passes through a file of our own."""
+    check_size(upload.size or 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ratings"
+        with path.open("wb") as file:
+            file.writelines(upload.chunks())
+        return import_ratings(project, path=path, file_name=upload.name or "The file", by=by, **values)
 
 
 def _good_rows(
     path: Path, file_name: str, scale: tuple[int, int], mapping: Mapping[str, str] | None
 ) -> list[RatingRow]:
     try:
+        check_size(Path(path).stat().st_size)
         rows, problems = read_ratings(Path(path).read_bytes(), file_name, scale=scale, mapping=mapping)
     except Unreadable as error:
         raise ImportRefused(str(error)) from error
@@ -98,6 +115,12 @@ def _good_rows(
     if len(arms) > MOST_ARMS:
         raise ImportRefused(f"The file has {len(arms)} different arms; at most {MOST_ARMS} can be compared.")
     return rows
+
+
+def check_size(size: int) -> None:
+    """Raise ImportRefused for a file of so many bytes that it is not read at all."""
+    if size > LARGEST_FILE:
+        raise ImportRefused(f"A file of ratings has at most {LARGEST_FILE // 2**20} MiB; nothing was read.")
 
 
 def _sentence(problems: Sequence[Problem], good: int) -> str:
@@ -158,7 +181,7 @@ def _make_criteria(study: Study, rows: Sequence[RatingRow]) -> dict[str, Criteri
     if study.primary_criterion != "overall" and study.primary_criterion not in keys:
         raise Refused(f"“{study.primary_criterion}” is not a criterion of the file.", field="primary_criterion")
     made = Criterion.objects.bulk_create(
-        Criterion(study=study, key=key, name=name[:80], position=p)
+        Criterion(study=study, key=key, name=name, position=p)
         for p, (key, name) in enumerate(zip(keys, names, strict=True))
     )
     return dict(zip(names, made, strict=True))
@@ -172,7 +195,7 @@ def _make_items(study: Study, rows: Sequence[RatingRow]) -> dict[str, Item]:
                 known[row.item].setdefault(field, row.texts[field])
     names = _distinct(r.item for r in rows)
     made = Item.objects.bulk_create(
-        (Item(study=study, key=n[:200], position=p, **known[n]) for p, n in enumerate(names, 1)), batch_size=BATCH
+        (Item(study=study, key=n, position=p, **known[n]) for p, n in enumerate(names, 1)), batch_size=BATCH
     )
     return dict(zip(names, made, strict=True))
 
@@ -192,7 +215,7 @@ def _make_answers(
 
 def _make_raters(study: Study, rows: Sequence[RatingRow]) -> dict[str, Rater]:
     names = _distinct(r.rater for r in rows)
-    made = Rater.objects.bulk_create(Rater(study=study, pseudonym=name[:80]) for name in names)
+    made = Rater.objects.bulk_create(Rater(study=study, pseudonym=name) for name in names)
     return dict(zip(names, made, strict=True))
 
 
@@ -278,7 +301,9 @@ def _marks(rating: Rating, row: RatingRow, answers: Mapping[tuple[str, str], Ite
         return []
     try:
         pairs = [(str(selection), str(note)) for selection, note in json.loads(row.texts["marks"])]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ImportRefused(f"Line {row.line}: marks must be a JSON list of [selection, note] pairs.") from error
+    if reason := next((found for text in sum(pairs, ()) if (found := unfit(text, "marks"))), ""):
+        raise ImportRefused(f"Line {row.line}: {reason}.")
     answer = answers[row.item, row.arm]
     return [Correction(rating=rating, item_answer=answer, selection=s, note=n) for s, n in pairs]

@@ -8,6 +8,7 @@ from django.utils.text import slugify
 from evalhub.accounts.models import Project
 from evalhub.errors import Refused
 from evalhub.studies.models import Study
+from evalhub.studies.texts import unfit
 
 TAKEN_BY_PAGES = frozenset({"new", "import"})
 
@@ -18,6 +19,8 @@ def check_name(project: Project, name: str) -> None:
         raise Refused("A study needs a name.", field="name")
     if len(name.strip()) > 160:
         raise Refused("A study's name has at most 160 characters.", field="name")
+    if reason := unfit(name, "The name"):
+        raise Refused(f"{reason}.", field="name")
     if project.studies.filter(name=name.strip()).exists():
         raise Refused(f"This project already has a study named “{name.strip()}”; nothing was stored.", field="name")
 

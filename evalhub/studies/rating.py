@@ -21,7 +21,6 @@ from evalhub.accounts.models import User
 from evalhub.errors import Refused
 from evalhub.studies import allocation
 from evalhub.studies.blinding import (
-    LONGEST_TEXT,
     TIE,
     UNACCEPTABLE,
     BlindItem,
@@ -31,6 +30,7 @@ from evalhub.studies.blinding import (
     cells,
     draft_from,
     draft_of,
+    kept_text,
     letters_of,
     on_scale,
     seconds_from,
@@ -285,7 +285,7 @@ def _take_to_submitted(mine: Assignment) -> None:
 def _store(study: Study, mine: Assignment, key: uuid.UUID, entered: Mapping[str, Any], *, number: int) -> Rating:
     letters = letters_of(mine)
     rating = Rating.objects.create(
-        assignment=mine, number=number, submit_key=key, comment=str(entered["comment"])[:LONGEST_TEXT].strip(),
+        assignment=mine, number=number, submit_key=key, comment=kept_text(entered["comment"]).strip(),
         preference=stored_preference(str(entered["preference"]), letters),
         guidelines_version=study.guidelines_version, active_seconds=seconds_from(entered["seconds"]) or None,
     )  # fmt: skip
@@ -415,7 +415,7 @@ def skip(study: Study, *, user: User, token: uuid.UUID, reason: str, text: str =
     if mine.state == State.SUBMITTED:
         raise Refused("This item is already submitted; edit it from your history instead.")
     allocation.hand_back(
-        mine, state=State.SKIPPED, skip_reason=reason, skip_text=text.strip()[:LONGEST_TEXT], finished_at=timezone.now()
+        mine, state=State.SKIPPED, skip_reason=reason, skip_text=kept_text(text.strip()), finished_at=timezone.now()
     )
 
 
@@ -425,7 +425,7 @@ def flag(study: Study, *, user: User, token: uuid.UUID, text: str) -> None:
 
     Raises Refused without words, and once the study has closed.
     """
-    words = text.strip()[:LONGEST_TEXT]
+    words = kept_text(text.strip())
     if not words:
         raise Refused("Say in a few words what needs a look.", field="text")
     _hold(study)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from evalhub.accounts.models import Project, User
 from evalhub.errors import Refused
-from evalhub.studies import actions, export
+from evalhub.studies import actions, export, intake
 from evalhub.studies.importing import read_ratings
 from evalhub.studies.intake import ImportRefused
 from evalhub.studies.models import Correction, Rating, RatingScore, Study
@@ -146,6 +147,67 @@ def test_lines_are_counted_as_an_editor_counts_them() -> None:
     content = f'{HEAD},answer\nq1,one,r1,style,4,"two\nlines"\nq2,one,r1,style,x,\n'.encode()
     rows, problems = read_ratings(content, "r.csv", scale=(1, 10))
     assert (rows[0].texts["answer"], problems[0].line) == ("two\nlines", 4)
+
+
+def row(**changes: object) -> bytes:
+    """A JSONL row as a file would hold it: what no database can keep stands there escaped."""
+    return json.dumps({"item": "q1", "arm": "one", "rater": "r1", "criterion": "style", "value": 4} | changes).encode()
+
+
+@pytest.mark.parametrize("change", [{"answer": "half a pair: \ud800"}, {"comment": "a\0b"}, {"item": "\udfff"}])
+def test_a_text_that_no_database_can_hold_is_named_by_its_line_and_field(bring, change: dict) -> None:
+    with pytest.raises(ImportRefused, match=r"line 2: .* holds a character that cannot be stored") as refused:
+        bring(row(rater="r2") + b"\n" + row(**change), file_name="r.jsonl")
+    assert [(p.line, p.field) for p in refused.value.problems] == [(2, next(iter(change)))]
+    assert not Study.objects.exists()
+
+
+LIMITS = {"item": 200, "arm": 120, "rater": 80, "criterion": 80, "category": 120}
+
+
+@pytest.mark.parametrize(("field", "most"), LIMITS.items())
+def test_a_text_longer_than_its_column_is_named_and_not_cut(bring, field: str, most: int) -> None:
+    """Two names that were alike in what is kept of them would be one."""
+    alike = [row(**{"category": "news", field: "x" * most + end}) for end in "ab"]
+    with pytest.raises(ImportRefused, match=f"line 1: {field} has {most + 1} characters, and at most {most}"):
+        bring(b"\n".join(alike), file_name="r.jsonl")
+    assert not Study.objects.exists()
+    bring(row(**{"category": "news", field: "x" * most}), file_name="r.jsonl")
+
+
+def test_json_nested_too_deeply_gets_a_sentence(bring) -> None:
+    deep = b'{"item": ' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    with pytest.raises(ImportRefused, match="line 1, is nested too deeply"):
+        bring(deep, file_name="r.jsonl")
+    with pytest.raises(ImportRefused, match="Line 1: marks must be"):
+        bring(row(marks="[" * 200_000 + "]" * 200_000), file_name="r.jsonl")
+    with pytest.raises(ImportRefused, match="Line 1: marks holds a character"):
+        bring(row(marks='[["\\ud800", ""]]'), file_name="r.jsonl")
+
+
+@pytest.mark.parametrize("change", [{"position": 10**30}, {"round": 2**40}, {"position": 0}])
+def test_a_number_that_no_column_holds_is_named(bring, change: dict) -> None:
+    with pytest.raises(ImportRefused, match="is not a number from 1 to 1,000,000"):
+        bring(row(**change), file_name="r.jsonl")
+
+
+def test_a_scale_that_no_column_holds_is_refused(bring) -> None:
+    with pytest.raises(Refused, match="points lie within"):
+        bring(GOOD, scale=(1, 10**20))
+
+
+def test_a_file_of_ratings_is_measured_before_it_is_read(
+    project: Project, admin: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = SimpleUploadedFile("r.csv", "\n".join(GOOD).encode())
+    monkeypatch.setattr(intake, "LARGEST_FILE", 2**20)
+    upload.size = 2**20 + 1
+    with pytest.raises(ImportRefused, match="at most 1 MiB"):
+        intake.import_upload(project, upload=upload, by=admin, name="Large")
+    large = tmp_path / "large.csv"
+    large.write_bytes(b"x" * (2**20 + 1))
+    with pytest.raises(ImportRefused, match="at most 1 MiB"):
+        actions.import_ratings(project, name="Large", path=large, file_name="large.csv", by=admin)
 
 
 def test_a_second_import_of_the_same_name_is_refused(bring) -> None:

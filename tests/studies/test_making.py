@@ -3,7 +3,7 @@
 import pytest
 
 from evalhub.accounts.models import AuditEvent, Project, User
-from evalhub.datasets.models import Version
+from evalhub.datasets.models import Version, VersionExample
 from evalhub.errors import Refused
 from evalhub.studies import actions
 from evalhub.studies.design import ArmDesign, CriterionDesign, default_criteria
@@ -59,18 +59,46 @@ def test_every_beginning_of_the_order_holds_each_category_in_proportion() -> Non
     ("design", "sentence"),
     [
         ({"overlap": 0}, "At least one rating"),
-        ({"margin": -1}, "margin cannot be negative"),
+        ({"margin": -1}, "cannot be negative"),
         ({"primary_criterion": "charm"}, "“charm” is not a criterion"),
         ({"items": 7}, "7 items were asked for, but 6"),
         ({"criteria": []}, "at least one criterion"),
         ({"criteria": [CriterionDesign("overall", "Overall", "?")]}, "key of its own"),
         ({"scale": (5, 5)}, "highest point must lie above"),
         ({"name": "  "}, "needs a name"),
+        ({"name": "a\0b"}, "character that cannot be stored"),
+        ({"guidelines": "half a pair: \ud800"}, "guidelines holds a character"),
+        ({"criteria": [CriterionDesign("charm", "c" * 81, "?")]}, "has 81 characters, and at most 80"),
+        ({"criteria": [CriterionDesign("charm", "Charm", "q" * 256)]}, "question .* has 256 characters"),
+        ({"criteria": [CriterionDesign("c" * 41, "Charm", "?")]}, "key .* has 41 characters"),
+        ({"criteria": [CriterionDesign("charm", "Charm", "?", {1: "\ud800"})]}, "anchor .* holds a character"),
+        ({"criteria": [CriterionDesign("charm", "Charm", "?", weight=float("nan"))]}, "must be a number above 0"),
+        ({"overlap": 51}, "At most 50 ratings"),
+        ({"margin": float("nan")}, "must be a number"),
+        ({"scale": (1, 10**12)}, "points lie within"),
     ],
 )
 def test_it_refuses_a_design_that_cannot_work(make_study: Maker, design: dict, sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
         make_study(**design)
+    assert not Study.objects.exists()
+
+
+@pytest.mark.parametrize(("name", "reason"), [("x" * 121, "has 121 characters"), ("a\0b", "cannot be stored")])
+def test_it_refuses_the_name_of_an_arm_that_cannot_be_kept(
+    project: Project, admin: User, version: Version, name: str, reason: str
+) -> None:
+    with pytest.raises(Refused, match=reason):
+        actions.create_study(
+            project, name="Arms", by=admin, arms=[ArmDesign(name, finished_run(version, admin, model="One"))]
+        )
+
+
+def test_it_refuses_a_category_that_cannot_be_kept(project: Project, admin: User, version: Version) -> None:
+    entry = version.entries.get(position=2)
+    VersionExample.objects.filter(pk=entry.pk).update(values=entry.values | {"category": "c" * 121})
+    with pytest.raises(Refused, match="category of the item page-2 has 121 characters"):
+        actions.create_study(project, name="Long", by=admin, arms=arms_of(version, admin, "One"))
     assert not Study.objects.exists()
 
 

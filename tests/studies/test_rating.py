@@ -55,6 +55,14 @@ def test_a_draft_keeps_only_what_makes_sense(study: Study, expert: User) -> None
     assert (kept.preference, len(kept.comment), kept.seconds) == ("", 20_000, 0)
 
 
+def test_what_no_database_can_hold_is_replaced_in_what_a_rater_wrote(study: Study, expert: User) -> None:
+    item = take(study, expert)
+    odd = {"comment": "a\0b \ud800", "corrections": {"A": "\udfff"}}
+    kept = actions.save_draft(study, user=expert, token=token(item), draft=odd | {"number": 1})
+    assert (kept.comment, kept.corrections) == ("a␀b ?", {"A": "?"})
+    assert rate(study, expert, item, **odd).comment == "a␀b ?"
+
+
 def test_it_stores_a_submit_once_and_echoes_what_it_stored(study: Study, expert: User) -> None:
     item, key = take(study, expert), uuid.uuid4()
     scores = full(item) | {"accuracy-B": 10}

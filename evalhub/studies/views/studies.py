@@ -1,8 +1,6 @@
 """The admin's pages of studies: list, make, import, follow, open, close; a PM reads them without rater names."""
 
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, cast
 
 from django.contrib import messages
@@ -22,7 +20,7 @@ from evalhub.studies.blinding import preview_item
 from evalhub.studies.corrections import open_corrections
 from evalhub.studies.downloads import ratings_file
 from evalhub.studies.identity import identity_warnings
-from evalhub.studies.intake import ImportRefused
+from evalhub.studies.intake import ImportRefused, import_upload
 from evalhub.studies.models import Arm, Flag, Study
 from evalhub.studies.naming import arm_names, facts_shown, is_blind, told_texts
 from evalhub.studies.progress import items_progress, raters_progress, study_progress, study_rows
@@ -94,27 +92,15 @@ def bring_in(request: HttpRequest, project_slug: str) -> HttpResponse:
     problems: tuple[object, ...] = ()
     if request.method == "POST" and form.is_valid():
         try:
-            study = import_upload(project, person_of(request), form.cleaned_data)
+            values = dict(form.cleaned_data)
+            scale = (values.pop("scale_min"), values.pop("scale_max"))
+            study = import_upload(project, upload=values.pop("file"), by=person_of(request), scale=scale, **values)
             return redirect("studies:detail", project.slug, study.slug)
         except Refused as refusal:
             problems = refusal.problems if isinstance(refusal, ImportRefused) else ()
             form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
     context = {"here": "studies", "form": form, "problems": problems[:50], "problem_count": len(problems)}
     return render(request, "studies/import.html", context, status=400 if form.errors else 200)
-
-
-def import_upload(project: Project, by: User, values: Mapping[str, Any]) -> Study:
-    """The uploaded file goes through a file of our own, as a command's would."""
-    upload = values["file"]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ratings"
-        with path.open("wb") as file:
-            file.writelines(upload.chunks())
-        return actions.import_ratings(
-            project, name=values["name"], path=path, file_name=upload.name or "The file", by=by,
-            scale=(values["scale_min"], values["scale_max"]), baseline=values["baseline"],
-            description=values["description"], credit=values["credit"],
-        )  # fmt: skip
 
 
 # --- one study ------------------------------------------------------------------------------------
