@@ -1,9 +1,11 @@
-# The doors for people. `make run` needs Python 3.11 or newer, make and nothing else; PORT=8001 chooses the port.
+# The doors for people. `make run` needs Python 3.11 or newer, make and nothing else; PORT=8001 chooses the port,
+# DEMO=no leaves the demo out, BIND=0.0.0.0 lets other machines in (not with the demo's known passwords).
 
 PYTHON ?= python3
 PORT ?= 8000
 BIND ?= 127.0.0.1
 JOBS ?= 1
+DEMO ?= yes
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := $(shell sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/ml.txt)
@@ -19,7 +21,7 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 run: install assets  ## install what is missing, then start the web and the workers; Ctrl-C stops them
-	@exec $(BIN)/python manage.py up --port $(PORT) --bind $(BIND)
+	@exec $(BIN)/python manage.py up --port $(PORT) --bind $(BIND) $(if $(filter no,$(DEMO)),--no-demo)
 
 test: install-dev assets  ## everything this machine can run; missing parts are named in the summary
 	@JOBS=$(JOBS) tests/run

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from evalhub.accounts.models import Role
+from evalhub.accounts.models import Role, User
 
 PASSWORD = "evalhub demo"  # noqa: S105 (documented, and refused in production)
 
@@ -26,3 +26,12 @@ PEOPLE = (
     Person("expert2.demo", "Olu (expert)", Role.EXPERT, "expert: rates, blind"),
     Person("pm.demo", "Mara (PM)", Role.PM, "PM: reads the reports"),
 )
+
+
+def open_to_everybody(*, making: bool) -> list[str]:
+    """User names of the demo that anyone can log in with; `making`: those that the demo is about to make count too."""
+    there = {user.username: user for user in User.objects.filter(username__in=[person.username for person in PEOPLE])}
+    known = {name for name, user in there.items() if user.is_active and user.check_password(PASSWORD)}
+    if making:
+        known |= {person.username for person in PEOPLE} - set(there)
+    return sorted(known)

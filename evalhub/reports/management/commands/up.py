@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import ipaddress
 import os
 import socket
 import sys
@@ -10,6 +11,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from django.conf import settings
@@ -18,7 +20,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from evalhub.demo.people import PASSWORD, PEOPLE
+from evalhub.demo.people import PASSWORD, PEOPLE, open_to_everybody
 from evalhub.supervisor import Child, Supervisor
 
 WORRY_SECONDS = 20.0
@@ -41,6 +43,7 @@ class Command(BaseCommand):
         refuse_taken_port(options["bind"], options["port"])
         with only_one_in(settings.VAR):
             self.prepare()
+            refuse_open_doors(options["bind"], making=not options["no_demo"])
             address = f"http://{shown_host(options['bind'])}:{options['port']}"
             greeter = Greeter(address, started, demo=not options["no_demo"], command=self)
             supervisor = Supervisor(children(options), environment(address), say=self.say)
@@ -127,8 +130,10 @@ def worker(queue: str) -> list[str]:
 
 
 def environment(address: str) -> dict[str, str]:
+    """Ours, and the address we were bound to among those that the web answers at."""
     values = {"EVALHUB_BASE_URL": address, "PYTHONUNBUFFERED": "1"} | dict(os.environ)
-    return values | {"EVALHUB_VAR": str(settings.VAR)}
+    hosts = dict.fromkeys([*settings.ALLOWED_HOSTS, urlsplit(address).hostname or "localhost"])
+    return values | {"EVALHUB_VAR": str(settings.VAR), "EVALHUB_ALLOWED_HOSTS": ",".join(hosts)}
 
 
 def shown_host(bind: str) -> str:
@@ -140,6 +145,24 @@ def answers(address: str) -> bool:
         with urlopen(address, timeout=1) as response:  # noqa: S310 (our own address)
             return bool(response.status == 200)
     except (URLError, OSError):
+        return False
+
+
+def refuse_open_doors(bind: str, *, making: bool) -> None:
+    """Raise CommandError where other machines could log in with a password that everybody knows."""
+    names = [] if only_this_machine(bind) else open_to_everybody(making=making)
+    if names:
+        raise CommandError(
+            f"Other machines could log in at {bind or 'every address'} with the demo's published password "
+            f"({', '.join(names)}). Change the passwords or deactivate these accounts; in a new data folder, start "
+            f"without the demo: EVALHUB_VAR=/path make run DEMO=no BIND={bind}."
+        )
+
+
+def only_this_machine(bind: str) -> bool:
+    try:
+        return bind == "localhost" or ipaddress.ip_address(bind).is_loopback
+    except ValueError:
         return False
 
 
