@@ -21,13 +21,15 @@ from evalhub.studies import actions as studies
 from evalhub.studies.design import ArmDesign
 from evalhub.studies.intake import import_ratings
 from evalhub.studies.models import Study
+from training.presets import DEFAULT_PRESET
 
 FOLDER = settings.BASE_DIR / "demo"
 NAME = "Content copy"
 EDITORS, FIRST, BASE, TUNED = "Editors' own texts", "First sentence", "Demo base", "Demo tuned"
 READY_STUDY, FULL_STUDY = "Web copy, round 1", "Web copy, round 2"  # raters read the names: no arm may show
 RATED_STUDY = "SQuALITY: three summarisers"
-TRAINING = {"precision": "fp32"}  # over the preset "demo"
+SHIPPED_BASE = FOLDER / "base_model"
+TRAINING = {"precision": "fp32"}  # over the preset "demo", for the shipped base
 SAMPLING = {"temperature": 0.0, "no_repeat_ngram": 3, "max_tokens": 48}
 DATA_CREDIT = (
     "GSA/digitalgov.gov and 18F/18f.gsa.gov: public domain in the United States, CC0 1.0 elsewhere. "
@@ -208,10 +210,17 @@ def train(house: House) -> None:
     name = f"{TUNED} on {house.version}"
     if not house.project.runs.filter(kind=Run.Kind.TRAINING, name=name).exists():
         runs.request_training(
-            house.project, base=house.model(BASE), version=house.version, by=house.admin, preset="demo",
-            settings=TRAINING, name=name, send=not house.in_line,
+            house.project, base=house.model(BASE), version=house.version, by=house.admin, name=name,
+            send=not house.in_line, **training_settings(house.model(BASE)),
         )  # fmt: skip
     house.finished(house.training())
+
+
+def training_settings(base: Model) -> dict[str, Any]:
+    """Preset and settings: those of the demo spoil any base but the tiny one that is shipped."""
+    if base.reference == str(SHIPPED_BASE.resolve()):
+        return {"preset": "demo", "settings": TRAINING}
+    return {"preset": DEFAULT_PRESET}
 
 
 def generate_tuned(house: House) -> None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from evalhub.accounts.models import AuditEvent, Project, Role, User
 from evalhub.datasets.models import Example, Version
 from evalhub.demo.create import (
+    BASE,
     EDITORS,
     FIRST,
     RATED_STUDY,
@@ -22,6 +23,7 @@ from evalhub.demo.create import (
     Waiting,
     attempt,
     score,
+    train,
 )
 from evalhub.demo.people import PASSWORD, PEOPLE
 from evalhub.demo.texts import first_sentence
@@ -157,3 +159,18 @@ def test_it_walks_the_whole_loop_in_line_and_says_so_in_json(db: None, monkeypat
     assert json.loads(out.getvalue())["steps"] == [name for name, _ in STEPS]
     assert set(Run.objects.values_list("state", flat=True)) == {Run.State.SUCCEEDED}
     assert Study.objects.filter(state="open").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "preset", "rate", "length"),
+    [("", "demo", 5e-3, 288), ("Qwen/Qwen3-0.6B", "recommended", 2e-4, 1024)],
+)
+def test_it_trains_another_base_with_settings_that_suit_it(
+    ready: House, settings: Any, reference: str, preset: str, rate: float, length: int
+) -> None:
+    if reference:
+        ready.project.models.filter(name=BASE).update(reference=reference)
+    assert isinstance(attempt(ready, train), Waiting)
+    run = ready.training()
+    assert run.training.settings["preset"] == preset
+    assert (run.spec["learning_rate"], run.spec["max_length"]) == (rate, length)
