@@ -174,14 +174,14 @@ def numbers(report: Any) -> dict[str, int]:
 
 def check_means(report: Any, texts: Texts) -> None:
     """Every mean of every arm, and its own interval around it."""
-    found = {(score["arm"], score["criterion"]): score["mean"] for score in report["scores"]}
+    found = {(score["arm"], score["criterion"]): score for score in report["scores"]}
     for arm, number in numbers(report).items():
         wanted = {criterion: by_hand(texts, arm, criterion) for criterion in CRITERIA}
         for criterion, by_item in {**wanted, "overall": overall_by_hand(texts, arm)}.items():
-            estimate = found[number, criterion]
-            assert estimate["point"] == pytest.approx(mean(by_item.values()))
-            assert estimate["low"] <= estimate["point"] <= estimate["high"]
-            assert (estimate["n_items"], estimate["n_raters"]) == (6, 2)
+            score = found[number, criterion]
+            assert score["mean"] == pytest.approx(mean(by_item.values()))
+            assert score["low"] <= score["mean"] <= score["high"]
+            assert (score["n_items"], score["n_raters"]) == (6, 2)
 
 
 def check_differences(report: Any, texts: Texts) -> None:

@@ -281,8 +281,20 @@ EMPTY = StudyReport(
 
 
 def as_json(report: StudyReport) -> dict[str, Any]:
-    """The report as plain values, floats to ten significant digits, so that the same data give the same bytes."""
-    return {"format": "evalhub-report/1", **_plain(asdict(report))}
+    """The report as plain values, floats to ten significant digits, so that the same data give the same bytes.
+
+    Each of `scores` says its mean, low, high and n's flat; its `estimate` adds the method, the settings, or why not.
+    """
+    plain = {"format": "evalhub-report/2", **_plain(asdict(report))}
+    return plain | {"scores": [_flat(score) for score in plain["scores"]]}
+
+
+def _flat(score: dict[str, Any]) -> dict[str, Any]:
+    """A score of an arm on a criterion with what most readers want of its mean beside its name."""
+    estimate = score["mean"]
+    counts = {name: estimate[name] for name in ("n_items", "n_raters", "n_ratings")}
+    flat = {"mean": estimate["point"], "low": estimate["low"], "high": estimate["high"], **counts}
+    return score | flat | {"estimate": estimate}
 
 
 def _plain(value: Any) -> Any:

@@ -60,8 +60,12 @@ def command(*arguments: str) -> str:
 
 def test_the_command_prints_one_json_object(study, project):
     found = json.loads(command("Headlines", "--project", project.slug, "--json"))
-    score = found["scores"][0]["mean"]
-    assert {"point", "low", "high", "n_items", "n_raters", "n_ratings"} <= set(score)
+    score = found["scores"][0]
+    assert score["low"] < score["mean"] < score["high"]
+    assert (score["n_items"], score["n_raters"], score["n_ratings"]) == (10, 3, 20)
+    assert score["estimate"]["point"] == score["mean"]
+    assert score["estimate"]["method"]
+    assert {"adjusted", "two_way"} <= set(score)
     assert found["differences"]
     assert found["agreement"]
     assert found["metrics"]

@@ -85,8 +85,8 @@ def test_page_json_and_api_show_the_same_numbers(study, pm):
     api = client.get(reverse("api-reports:report", args=[study.project.slug, study.slug]))
     assert json.loads(numbers.content) == api.json()
     for score in api.json()["scores"]:
-        assert f"{score['mean']['point']:.2f}" in page
-        assert f"{score['mean']['low']:.2f} to {score['mean']['high']:.2f}" in page
+        assert f"{score['mean']:.2f}" in page
+        assert f"{score['low']:.2f} to {score['high']:.2f}" in page
     for difference in api.json()["differences"]:
         assert f"{difference['difference']['point']:+.2f}".replace("-", "−") in page
 
