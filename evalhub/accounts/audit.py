@@ -22,6 +22,8 @@ PHRASES = {
     "describe_dataset": "Changed what is said of {target}",
     "discard_empty": "Discarded {target}, which was empty",
     "import_file": "Brought in a file: {target}",
+    "cancel_import": "Stopped {target}",
+    "retry_import": "Let {target} go on",
     "propose_example": "Proposed {target}",
     "edit_example": "Edited {target}",
     "approve": "Approved {target}",
