@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -49,3 +50,18 @@ def test_a_worker_that_is_stopped_gives_its_import_back(start, batch, dataset) -
     worker.wait(20)
     assert (now(batch).state, batch.losses) == ("queued", 0)
     assert 500 <= batch.done == dataset.examples.count() < ROWS
+
+
+@pytest.mark.parametrize("policy", ["set-aside", "all-or-nothing"])
+def test_a_person_stops_it_within_five_seconds(start, dataset, admin, file, policy) -> None:
+    path = file(*map(row, range(5 * ROWS)))
+    batch = actions.request_import(dataset, path=path, file_name=path.name, by=admin, policy=policy)
+    start()
+    until(lambda: now(batch).state == "running" and batch.total > 0)
+    asked = time.monotonic()
+    actions.cancel_import(batch, by=admin)
+    assert time.monotonic() - asked < 5
+    time.sleep(2)
+    assert (now(batch).state, batch.attempt) == ("cancelled", 1)
+    assert dataset.examples.count() == batch.imported < 5 * ROWS
+    assert batch.imported == 0 or policy == "set-aside"
