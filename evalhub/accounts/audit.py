@@ -41,6 +41,7 @@ PHRASES = {
     # studies
     "create study": "Made {target}",
     "add rater": "Added a rater to {target}",
+    "resolve flag": "Resolved a rater's flag in {target}",
     "discard study": "Discarded {target}, a draft",
     "open study": "Opened {target}",
     "pause study": "Paused {target}",

@@ -21,9 +21,9 @@ from evalhub.studies.models import Study
     summary="The report of a study",
     description=(
         "`scores`: per criterion and arm mean, low, high, n_items, n_raters, n_ratings; differences with their "
-        "verdicts; wins; agreement; metrics; speed and cost; every number with its method and settings, or the reason why it is "
-        "undefined. Until the arms are revealed, only admins get verdicts, the baseline, metrics, speed and cost. "
-        "409 while the study is under way, except for admins, who get it marked preliminary."
+        "verdicts; wins; agreement; metrics; speed and cost; every number with its method and settings, or the "
+        "reason why it is undefined. Until the arms are revealed, only admins get verdicts, the baseline, metrics, "
+        "speed and cost. 409 while the study is under way, except for admins, who get it marked preliminary."
     ),
     parameters=[
         OpenApiParameter("project_slug", str, OpenApiParameter.PATH),

@@ -26,7 +26,7 @@ from evalhub.studies.design import (
 )
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import import_ratings
-from evalhub.studies.models import Arm, Assignment, Criterion, Item, ItemAnswer, Rater, Study
+from evalhub.studies.models import Arm, Assignment, Criterion, Flag, Item, ItemAnswer, Rater, Study
 from evalhub.studies.naming import check_name, free_slug
 from evalhub.studies.rating import (
     claim_next,
@@ -52,6 +52,7 @@ __all__ = [
     "open_study",
     "pause_study",
     "propose_corrections",
+    "resolve_flag",
     "resume_study",
     "reveal",
     "save_draft",
@@ -288,6 +289,16 @@ def discard_study(study: Study, *, by: User) -> None:
         raise Refused("Only a draft can be discarded; this study has been opened and its ratings are kept.")
     _log(study, "discard study", by)
     study.delete()
+
+
+@transaction.atomic
+def resolve_flag(study: Study, *, flag: int, by: User) -> None:
+    """Take a rater's flag off the list of those to look at. A second click does nothing more. Raises Refused."""
+    flags = Flag.objects.filter(assignment__item__study=study, pk=flag)
+    if not flags.exists():
+        raise Refused("There is no such flag in this study.")
+    if flags.filter(resolved_at=None).update(resolved_at=timezone.now()):
+        _log(study, "resolve flag", by, flag=flag)
 
 
 # --- opening and closing --------------------------------------------------------------------------

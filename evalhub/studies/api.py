@@ -20,14 +20,15 @@ from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.errors import Refused
 from evalhub.runs.models import GenerationRun
 from evalhub.studies import actions
-from evalhub.studies.blinding import BlindItem
-from evalhub.studies.design import ArmDesign, CriterionDesign
+from evalhub.studies.blinding import BlindItem, preview_item
+from evalhub.studies.design import DEFAULT_SCALE, ArmDesign, CriterionDesign
 from evalhub.studies.downloads import ratings_file
 from evalhub.studies.forms import experts_of
+from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import ImportRefused, import_upload
 from evalhub.studies.models import Study
 from evalhub.studies.naming import arm_names, facts_shown, is_blind, names_shown, told_texts
-from evalhub.studies.progress import study_progress
+from evalhub.studies.progress import open_flags, study_progress
 from evalhub.studies.rating import SKIP_REASONS, NotARater, Waiting, rater_of
 
 # --- shapes ---------------------------------------------------------------------------------------
@@ -53,13 +54,17 @@ class StudyIn(serializers.Serializer[Any]):
     criteria = CriterionIn(many=True, required=False, allow_null=True, default=None)
     raters = serializers.ListField(child=serializers.CharField(), default=list, help_text="User names of experts.")
     overlap = serializers.IntegerField(min_value=1, default=2)
+    scale = serializers.ListField(
+        child=serializers.IntegerField(), min_length=2, max_length=2, default=list(DEFAULT_SCALE),
+        help_text="Lowest and highest point, both whole numbers.",
+    )  # fmt: skip
     items = serializers.IntegerField(min_value=1, allow_null=True, default=None)
     margin = serializers.FloatField(min_value=0, default=0.5)
     primary_criterion = serializers.CharField(default="overall")
     guidelines = serializers.CharField(allow_blank=True, default="")
     ask_preference = serializers.BooleanField(default=False)
     show_reference = serializers.BooleanField(default=False)
-    seed = serializers.IntegerField(min_value=0, default=7)
+    seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=7)
     description = serializers.CharField(allow_blank=True, default="")
     credit = serializers.CharField(allow_blank=True, default="")
 
@@ -188,6 +193,21 @@ class FlagIn(serializers.Serializer[Any]):
     text = serializers.CharField()
 
 
+class FlagOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    item = serializers.CharField(source="assignment.item.key")
+    rater = serializers.CharField(source="assignment.rater.pseudonym")
+    text = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class WarningOut(serializers.Serializer[Any]):
+    where = serializers.CharField(help_text="An item's key, or a field of the study.")
+    arm = serializers.CharField()
+    found = serializers.CharField()
+    excerpt = serializers.CharField()
+
+
 class RatingsFileIn(serializers.Serializer[Any]):
     file = serializers.FileField()
     name = serializers.CharField(max_length=160)
@@ -243,6 +263,7 @@ def studies(request: Request, project_slug: str) -> Response:
     values = checked(StudyIn, request)
     values["arms"] = [arm_of(project, arm) for arm in values["arms"]]
     values["criteria"] = None if values["criteria"] is None else [criterion_of(c) for c in values["criteria"]]
+    values["scale"] = tuple(values["scale"])
     values["raters"] = [expert_named(project, name) for name in values["raters"]]
     study = actions.create_study(project, by=person_of(request), **values)
     return Response(for_designers(study), status=201)
@@ -270,10 +291,16 @@ def expert_named(project: Project, username: str) -> User:
     return cast(User, user)
 
 
-@extend_schema(responses=StudyDetailOut)
-@api_view(["GET"])
+@extend_schema(methods=["GET"], responses=StudyDetailOut)
+@extend_schema(methods=["DELETE"], request=None, responses={204: None})
+@api_view(["GET", "DELETE"])
 def study(request: Request, project_slug: str, study_slug: str) -> Response:
+    """One study; DELETE discards a draft that has never been opened."""
     user = person_of(request)
+    if request.method == "DELETE":
+        project = project_for(user, project_slug, Right.DESIGN)
+        actions.discard_study(study_of(project, study_slug), by=user)
+        return Response(status=204)
     project = project_for(user, project_slug, Right.READ_REPORTS)
     context = {"designs": may(user, project, Right.DESIGN)}
     return Response(StudyDetailOut(study_of(project, study_slug), context=context).data)
@@ -306,6 +333,42 @@ pause = step(actions.pause_study, "No new items are handed out; what is under wa
 resume = step(actions.resume_study, "Hand out items again.")
 close = step(actions.close_study, "End the rating.")
 reveal = step(actions.reveal, "Show which arm wrote which answer; only after closing, and logged.")
+
+
+@extend_schema(responses=WarningOut(many=True))
+@api_view(["GET"])
+def scan(request: Request, project_slug: str, study_slug: str) -> Response:
+    """The identity scan: texts that give away who wrote them."""
+    project = project_for(person_of(request), project_slug, Right.DESIGN)
+    return Response(WarningOut(identity_warnings(study_of(project, study_slug)), many=True).data)
+
+
+@extend_schema(responses=OpenApiTypes.OBJECT)
+@api_view(["GET"])
+def preview(request: Request, project_slug: str, study_slug: str) -> Response:
+    """The first item as a rater would meet it; nothing is stored."""
+    project = project_for(person_of(request), project_slug, Right.DESIGN)
+    item = preview_item(study_of(project, study_slug))
+    if item is None:
+        raise Http404("This study has no items.")
+    return Response(item.as_json())
+
+
+@extend_schema(responses=FlagOut(many=True))
+@api_view(["GET"])
+def flags(request: Request, project_slug: str, study_slug: str) -> Response:
+    """What raters flagged and nobody has resolved yet, the newest first."""
+    project = project_for(person_of(request), project_slug, Right.DESIGN)
+    return Response(FlagOut(open_flags(study_of(project, study_slug)), many=True).data)
+
+
+@extend_schema(request=None, responses={204: None})
+@api_view(["POST"])
+def resolve_flag(request: Request, project_slug: str, study_slug: str, pk: int) -> Response:
+    """Take a flag off the list of those to look at."""
+    project = project_for(person_of(request), project_slug, Right.DESIGN)
+    actions.resolve_flag(study_of(project, study_slug), flag=pk, by=person_of(request))
+    return Response(status=204)
 
 
 @extend_schema(request=RaterIn, responses={201: inline_serializer("RaterOut", {"pseudonym": serializers.CharField()})})
@@ -401,6 +464,22 @@ def submit(request: Request, project_slug: str, study_slug: str, token: uuid.UUI
     return Response(stored.as_json(), status=201)
 
 
+@extend_schema(request=None, responses=NextOut)
+@api_view(["POST"])
+def undo(request: Request, project_slug: str, study_slug: str, token: uuid.UUID) -> Response:
+    """Take the last submit of this item back, within ten seconds; its values are the draft again."""
+    study = rated_study(request, project_slug, study_slug)
+    return told(actions.undo(study, user=person_of(request), token=token))
+
+
+@extend_schema(request=None, responses=inline_serializer("PulseOut", {"held": serializers.BooleanField()}))
+@api_view(["POST"])
+def pulse(request: Request, project_slug: str, study_slug: str, token: uuid.UUID) -> Response:
+    """The heartbeat of a rater at work: extends the lease. `held` is false once the item has gone to another."""
+    study = rated_study(request, project_slug, study_slug)
+    return Response({"held": actions.extend_lease(study, user=person_of(request), token=token)})
+
+
 @extend_schema(request=SkipIn, responses={204: None})
 @api_view(["POST"])
 def skip(request: Request, project_slug: str, study_slug: str, token: uuid.UUID) -> Response:
@@ -428,12 +507,18 @@ urls: list[URLPattern | URLResolver] = [
     path(f"{STUDY}resume/", resume, name="resume_study"),
     path(f"{STUDY}close/", close, name="close_study"),
     path(f"{STUDY}reveal/", reveal, name="reveal_study"),
+    path(f"{STUDY}scan/", scan, name="scan"),
+    path(f"{STUDY}preview/", preview, name="preview"),
+    path(f"{STUDY}flags/", flags, name="flags"),
+    path(f"{STUDY}flags/<int:pk>/resolve/", resolve_flag, name="resolve_flag"),
     path(f"{STUDY}raters/", raters, name="raters"),
     path(f"{STUDY}corrections/", corrections, name="corrections"),
     path(f"{STUDY}ratings.<str:form>", ratings, name="ratings"),
     path(f"{STUDY}next/", next_item, name="next"),
     path(f"{STUDY}items/<uuid:token>/draft/", draft, name="draft"),
     path(f"{STUDY}items/<uuid:token>/submit/", submit, name="submit"),
+    path(f"{STUDY}items/<uuid:token>/undo/", undo, name="undo"),
+    path(f"{STUDY}items/<uuid:token>/pulse/", pulse, name="pulse"),
     path(f"{STUDY}items/<uuid:token>/skip/", skip, name="skip"),
     path(f"{STUDY}items/<uuid:token>/flag/", flag, name="flag"),
 ]

@@ -120,7 +120,7 @@ def study_progress(study: Study) -> StudyProgress:
         wanted=wanted(study, study.items.count()),
         in_hand=states.get(State.LEASED, 0),
         skipped=states.get(State.SKIPPED, 0),
-        flags=Flag.objects.filter(assignment__item__study=study, resolved_at=None).count(),
+        flags=open_flags(study).count(),
         seconds_per_item=_median(_seconds(study).values_list("active_seconds", flat=True)),
     )
 
@@ -152,6 +152,12 @@ def items_progress(study: Study) -> QuerySet[Item]:
         n_skipped=Count("assignments", filter=Q(assignments__state=State.SKIPPED), distinct=True),
         n_flags=Count("assignments__flags", distinct=True),
     )
+
+
+def open_flags(study: Study) -> QuerySet[Flag]:
+    """Flags that nobody has resolved, the newest first."""
+    flags = Flag.objects.filter(assignment__item__study=study, resolved_at=None)
+    return flags.select_related("assignment__item", "assignment__rater").order_by("-id")
 
 
 def desk(project: Project, user: User) -> list[DeskCard]:

@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(STUDY, studies.detail, name="detail"),
     path(f"{STUDY}preview/", studies.preview, name="preview"),
     path(f"{STUDY}ratings.<str:form>", studies.download, name="ratings"),
+    path(f"{STUDY}flags/<int:pk>/resolve/", studies.resolve_flag, name="resolve_flag"),
     path(f"{STUDY}raters/", studies.add_rater, name="add_rater"),
     path(f"{STUDY}<str:verb>/", studies.act, name="act"),
 ]

@@ -5,15 +5,17 @@ import uuid
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 from rest_framework.test import APIClient
 
-from evalhub.accounts.models import User
+from evalhub.accounts.models import AuditEvent, User
 from evalhub.studies import actions
 from evalhub.studies.blinding import BlindItem
-from evalhub.studies.models import Rating, Study
+from evalhub.studies.models import Assignment, Rating, Study
 from evalhub.studies.naming import arm_names
+from evalhub.studies.progress import open_flags
 from tests.conftest import logged_in
-from tests.studies.conftest import Maker, rate
+from tests.studies.conftest import Maker, rate, take
 from tests.studies.test_pages import at
 
 
@@ -82,7 +84,9 @@ def test_each_door_knows_who_may_enter(
         ("post", f"{study.slug}/pause/"): (200, 403, 403), ("post", f"{study.slug}/resume/"): (200, 403, 403),
         ("post", f"{study.slug}/raters/"): (400, 403, 403), ("post", f"{study.slug}/next/"): (403, 200, 403),
         ("get", f"{study.slug}/ratings.csv"): (200, 403, 403), ("post", "import/"): (400, 403, 403),
-        ("post", f"{study.slug}/corrections/"): (409, 403, 403),
+        ("post", f"{study.slug}/corrections/"): (409, 403, 403), ("delete", f"{study.slug}/"): (409, 403, 403),
+        ("get", f"{study.slug}/scan/"): (200, 403, 403), ("get", f"{study.slug}/preview/"): (200, 403, 403),
+        ("get", f"{study.slug}/flags/"): (200, 403, 403), ("post", f"{study.slug}/flags/9/resolve/"): (409, 403, 403),
     }  # fmt: skip
     for (method, rest), statuses in doors.items():
         for person, status in zip((admin, expert, pm), statuses, strict=True):
@@ -90,6 +94,80 @@ def test_each_door_knows_who_may_enter(
             assert answer.status_code == status, (method, rest, person, answer.status_code)
         assert getattr(api_of(outsider), method)(address(project, rest)).status_code == 404
         assert getattr(APIClient(), method)(address(project, rest)).status_code == 401
+
+
+def test_a_draft_is_looked_at_and_discarded(make_study: Maker, project, admin: User, expert: User, pm: User) -> None:
+    runs = [arm.generation.run_id for arm in make_study().arms.all()]
+    lead = api_of(admin)
+    design = {"name": "By API", "raters": ["noor"], "overlap": 1, "scale": [0, 100],
+              "arms": [{"name": "One", "run": runs[0]}, {"name": "Two", "run": runs[1]}]}  # fmt: skip
+    wrong = lead.post(address(project), design | {"scale": [100, 0]}, format="json")
+    assert (wrong.status_code, wrong.json()["field"]) == (409, "scale")
+    assert lead.post(address(project), design | {"scale": [1]}, format="json").status_code == 400
+    made = lead.post(address(project), design, format="json").json()
+    assert (made["scale_min"], made["scale_max"]) == (0, 100)
+    at_study = address(project, f"{made['slug']}/")
+    assert lead.get(f"{at_study}preview/").json()["scale_max"] == 100
+    assert lead.get(f"{at_study}scan/").json() == []
+    Study.objects.filter(slug=made["slug"]).update(description="Does Quokka-Zero win?")
+    (found,) = lead.get(f"{at_study}scan/").json()
+    assert (found["where"], found["found"]) == ("the study's description", "Quokka")
+    for person in (expert, pm):
+        for answer in (api_of(person).delete(at_study), *(api_of(person).get(f"{at_study}{d}/") for d in LOOKS)):
+            assert answer.status_code == 403
+    assert lead.delete(at_study).status_code == 204
+    assert lead.delete(at_study).status_code == 404
+    opened = actions.open_study(Study.objects.get(), by=admin)
+    assert lead.delete(address(project, f"{opened.slug}/")).status_code == 409
+
+
+LOOKS = ("scan", "preview", "flags")
+
+
+def test_a_rater_undoes_and_keeps_the_hold_by_api(
+    study: Study, project, admin: User, expert: User, second_expert: User
+) -> None:
+    rater = api_of(expert)
+    item = rater.post(address(project, f"{study.slug}/next/")).json()["item"]
+    mine = address(project, f"{study.slug}/items/{item['token']}/")
+    Assignment.objects.filter(state="leased").update(leased_until=timezone.now())
+    assert rater.post(f"{mine}pulse/").json() == {"held": True}
+    assert Assignment.objects.get(token=item["token"]).leased_until > timezone.now()
+    scores = {f"{c['key']}-{a['letter']}": 7 for c in item["criteria"] for a in item["answers"]}
+    assert rater.post(f"{mine}submit/", {"key": str(uuid.uuid4()), "scores": scores}, format="json").status_code == 201
+    assert rater.post(f"{mine}pulse/").json() == {"held": False}
+    assert rater.post(f"{mine}undo/").json()["item"]["draft"]["scores"] == scores
+    assert not Rating.objects.exists()
+    assert rater.post(f"{mine}undo/").status_code == 409
+    for verb in ("pulse", "undo"):
+        assert api_of(admin).post(f"{mine}{verb}/").status_code == 403
+    assert api_of(second_expert).post(f"{mine}pulse/").json() == {"held": False}
+    assert api_of(second_expert).post(f"{mine}undo/").status_code == 409
+
+
+def test_a_flag_is_resolved_once_and_is_then_off_the_list(
+    study: Study, project, admin: User, expert: User, pm: User
+) -> None:
+    item, flags = take(study, expert), address(project, f"{study.slug}/flags/")
+    actions.flag(study, user=expert, token=uuid.UUID(item.token), text="cut off")
+    lead = api_of(admin)
+    (told,) = lead.get(flags).json()
+    assert (told["rater"], told["text"]) == (study.raters.get(user=expert).pseudonym, "cut off")
+    for person in (expert, pm):
+        assert api_of(person).post(f"{flags}{told['id']}/resolve/").status_code == 403
+        assert logged_in(person).post(at("resolve_flag", study, told["id"])).status_code == 403
+    for _ in range(2):
+        assert lead.post(f"{flags}{told['id']}/resolve/").status_code == 204
+    assert AuditEvent.objects.filter(verb="resolve flag").count() == 1
+    assert lead.get(flags).json() == []
+    assert lead.get(address(project, f"{study.slug}/")).json()["progress"]["flags"] == 0
+    assert lead.post(f"{flags}{told['id'] + 1}/resolve/").status_code == 409
+    actions.flag(study, user=expert, token=uuid.UUID(item.token), text="cut off")
+    page = logged_in(admin)
+    again = lead.get(flags).json()[0]["id"]
+    assert at("resolve_flag", study, again) in page.get(at("detail", study)).content.decode()
+    assert page.post(at("resolve_flag", study, again)).status_code == 302
+    assert not open_flags(study).exists()
 
 
 def test_an_expert_of_the_project_who_is_no_rater_finds_no_study(
@@ -109,7 +187,13 @@ def test_an_import_answers_with_every_problem(project, admin: User) -> None:
     assert (made.status_code, made.json()["raters"]) == (201, ["r"])
 
 
-@pytest.mark.parametrize("word", ["studies_list", "studies/{study_slug}/next/", "NumberedDraftIn"])
+WORDS = (
+    "studies_list", "studies/{study_slug}/next/", "NumberedDraftIn", "/items/{token}/pulse/", "/items/{token}/undo/",
+    "/scan/", "studies/{study_slug}/preview/", "/flags/{id}/resolve/", "FlagOut", "studies_destroy", "scale:",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
 def test_the_schema_describes_it(client, admin: User, word: str) -> None:
     client.force_login(admin)
     schema = client.get("/api/schema/").content.decode()

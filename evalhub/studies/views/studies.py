@@ -21,9 +21,9 @@ from evalhub.studies.corrections import open_corrections
 from evalhub.studies.downloads import ratings_file
 from evalhub.studies.identity import identity_warnings
 from evalhub.studies.intake import ImportRefused, import_upload
-from evalhub.studies.models import Arm, Flag, Study
+from evalhub.studies.models import Arm, Study
 from evalhub.studies.naming import arm_names, facts_shown, is_blind, told_texts
-from evalhub.studies.progress import items_progress, raters_progress, study_progress, study_rows
+from evalhub.studies.progress import items_progress, open_flags, raters_progress, study_progress, study_rows
 from evalhub.studies.views.rate import study_context
 
 PAGE = 25
@@ -144,12 +144,11 @@ def design_shown(study: Study, *, designs: bool) -> dict[str, Any]:
 def details_for_admins(study: Study) -> dict[str, Any]:
     is_draft = study.state == Study.State.DRAFT
     known = study.raters.values("user")
-    flags = Flag.objects.filter(assignment__item__study=study, resolved_at=None)
     return {
         "warnings": identity_warnings(study) if is_draft else [],
         "free_experts": forms.experts_of(study.project).exclude(pk__in=known.exclude(user=None)),
         "corrections": open_corrections(study).count(),
-        "flags": flags.select_related("assignment__item", "assignment__rater").order_by("-id")[:PAGE],
+        "flags": open_flags(study)[:PAGE],
     }
 
 
@@ -179,6 +178,19 @@ def add_rater(request: HttpRequest, project_slug: str, study_slug: str) -> HttpR
     try:
         actions.add_rater(study, user=user, by=person_of(request))
         messages.success(request, f"{user} can rate in this study.")
+    except Refused as refusal:
+        messages.error(request, refusal.message)
+    return redirect("studies:detail", project.slug, study.slug)
+
+
+@login_required
+@require_POST
+def resolve_flag(request: HttpRequest, project_slug: str, study_slug: str, pk: int) -> HttpResponse:
+    project = project_for(person_of(request), project_slug, Right.DESIGN)
+    study = study_of(project, study_slug)
+    try:
+        actions.resolve_flag(study, flag=pk, by=person_of(request))
+        messages.success(request, "The flag is resolved.")
     except Refused as refusal:
         messages.error(request, refusal.message)
     return redirect("studies:detail", project.slug, study.slug)
