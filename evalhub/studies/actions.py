@@ -3,6 +3,7 @@
 What raters do to their items is in rating.py, ratings made elsewhere come in by intake.py; both are offered here too.
 """
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -157,8 +158,10 @@ def check_design(
         raise Refused("At least one rating per item is needed.", field="overlap")
     if overlap > MOST_RATINGS:
         raise Refused(f"At most {MOST_RATINGS} ratings per item can be asked for.", field="overlap")
-    if not 0 <= margin < float("inf"):
-        raise Refused("The margin must be a number, and cannot be negative.", field="margin")
+    if margin < 0:
+        raise Refused("The margin cannot be negative.", field="margin")
+    if not math.isfinite(margin):
+        raise Refused("The margin must be a number.", field="margin")
     check_scale(scale)
     for criterion in criteria:
         _check_words(criterion)

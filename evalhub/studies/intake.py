@@ -89,7 +89,7 @@ def import_ratings(
     return study
 
 
-def import_upload(project: Project, *, upload: UploadedFile, by: User, **values: Any) -> Study:
+def import_upload(project: Project, *, upload: "UploadedFile[Any]", by: User, **values: Any) -> Study:
     """import_ratings of a file sent by a browser or over the API, which passes through a file of our own."""
     check_size(upload.size or 0)
     with tempfile.TemporaryDirectory() as folder:

@@ -59,7 +59,7 @@ def test_every_beginning_of_the_order_holds_each_category_in_proportion() -> Non
     ("design", "sentence"),
     [
         ({"overlap": 0}, "At least one rating"),
-        ({"margin": -1}, "cannot be negative"),
+        ({"margin": -1}, "margin cannot be negative"),
         ({"primary_criterion": "charm"}, "“charm” is not a criterion"),
         ({"items": 7}, "7 items were asked for, but 6"),
         ({"criteria": []}, "at least one criterion"),
