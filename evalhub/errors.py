@@ -2,7 +2,8 @@
 
 import errno
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 FULL = "There is no space left where evalhub keeps its data, so this was not done. Free some space and do it again."
 POSTGRESQL_DISK_FULL = "53100"
@@ -15,10 +16,11 @@ class Refused(Exception):
     with status 409, commands print it and exit with status 1. Bugs keep their traceback.
     """
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    def __init__(self, message: str, *, field: str | None = None, facts: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.facts = dict(facts or {})  # what the API adds to the sentence
 
 
 def as_refusal(error: BaseException) -> Refused | None:

@@ -31,7 +31,7 @@ def refusal_handler(error: Exception, context: dict[str, Any]) -> Response | Non
         if refusal is not error:
             logger.error("%s", refusal, exc_info=error)
         end_upload(context["request"]._request)
-        body = {"detail": refusal.message} | ({"field": refusal.field} if refusal.field else {})
+        body = {"detail": refusal.message} | ({"field": refusal.field} if refusal.field else {}) | refusal.facts
         return Response(body, status=status.HTTP_409_CONFLICT)
     return exception_handler(error, context)
 

@@ -1,35 +1,31 @@
 """What people do with data: import_file, request_import, edit_example, approve, reject, freeze_version …"""
 
 import hashlib
-import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
-from django.db.models import Max
 from django.utils import timezone
 from django.utils.text import slugify
 
 from evalhub.accounts.models import AuditEvent, Project, User
-from evalhub.datasets import lifecycle, storing, tasks
+from evalhub.datasets import freezing, lifecycle, storing, tasks
 from evalhub.datasets.importing import BadValue, clean_values, fingerprint
-from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision, Version, VersionExample
+from evalhub.datasets.leakage import Leak, Leaking
+from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision, Version
 from evalhub.datasets.reading import storable
-from evalhub.datasets.splitting import Candidate, assign_sides, leaks, prompt_key, torn_documents
 from evalhub.datasets.storing import REVISED, Report, revision_of
 from evalhub.errors import Refused
 
-CHUNK = 500
 WAIT_SECONDS = 0.5
 MOST_WORDS = 10_000  # characters of a description or credit
-FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
+ACCEPT_OR_MEND = "Reject one of each, give both the same split, or say why it is accepted. Nothing was frozen."
 State = ImportBatch.State
 
 
@@ -373,138 +369,36 @@ def freeze_version(
     note: str = "",
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1),
     seed: int = 7,
+    keep_test: bool = True,
+    leak_reason: str = "",
 ) -> Version:
     """Freeze the approved examples, split, numbered and hashed.
 
-    `shares` are train, validation, test. A row's own split is honoured; the others are split by document, so that one
-    document never stands on two sides. Raises Refused if there is nothing to freeze, if one text would stand on two
-    sides, or if the last version holds exactly the same.
+    `shares` are train, validation, test. With `keep_test`, what was tested in the last version is tested again. A
+    row's own split is honoured; the others are split so that a document, or a group of near duplicates, never stands
+    on two sides. Raises Refused if there is nothing to freeze, if one prompt would stand on two sides, or if the last
+    version holds exactly the same; Leaking if a training example is a near duplicate of a test example of this version
+    or of any frozen before in the project, unless `leak_reason` says why that is accepted.
     """
-    shares = _sound_shares(shares)
+    shares = freezing.sound_shares(shares)
+    plan = freezing.Plan(shares=shares, seed=seed, keep_test=keep_test)
     with transaction.atomic():
         Dataset.objects.select_for_update().get(pk=dataset.pk)
-        candidates = _candidates(dataset)
-        if not candidates:
-            raise Refused("There is nothing to freeze: this dataset has no approved examples.")
-        sides = assign_sides(candidates, shares=shares, seed=seed)
-        _refuse_leaks(dataset, candidates, sides)
-        version = _open_version(dataset, by=by, note=note, shares=shares, seed=seed, candidates=candidates, sides=sides)
-        version.data_hash = _freeze_entries(version, sides)
-        _refuse_repetition(version)
-        version.save(update_fields=["data_hash"])
-        _note(
-            dataset,
-            by,
-            "freeze_version",
-            f"version {version.number}",
-            counts=version.counts,
-            data_hash=version.data_hash,
-        )
+        split = freezing.split(dataset, plan)
+        if split.leaks and not leak_reason.strip():
+            raise Leaking(dataset, split.leaks, ACCEPT_OR_MEND)
+        version = freezing.store(dataset, split, by=by, note=note, leak_reason=leak_reason.strip())
+        facts = {"counts": version.counts, "data_hash": version.data_hash}
+        accepted = {"leaks": len(split.leaks), "leak_reason": leak_reason.strip()} if split.leaks else {}
+        _note(dataset, by, "freeze_version", f"version {version.number}", **facts, **accepted)
     return version
 
 
-def _sound_shares(shares: Sequence[float]) -> tuple[float, float, float]:
-    """The three shares, summing to 1. Raises Refused."""
-    if len(shares) != 3 or any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 0.001:
-        raise Refused(
-            "The shares of train, validation and test are three numbers between 0 and 1 that add up to 1.",
-            field="shares",
-        )
-    if shares[0] == 0:
-        raise Refused("The share of train cannot be 0.", field="shares")
-    train, validation, test = (float(share) for share in shares)
-    return train, validation, test
-
-
-def _candidates(dataset: Dataset) -> list[Candidate]:
-    rows = dataset.examples.filter(state=Example.State.APPROVED).order_by("id").select_for_update()
-    wanted = rows.values_list("id", "instruction", "input", "system", "history", "source", "category", "wanted_split")
-    return [
-        Candidate(pk, prompt_key(instruction, text, _context(system, history)), source, category, split)
-        for pk, instruction, text, system, history, source, category, split in wanted.iterator(chunk_size=1000)
-    ]
-
-
-def _context(system: str, history: list[dict[str, str]]) -> str:
-    return "\n".join([system, *(turn["content"] for turn in history)])
-
-
-def _refuse_leaks(dataset: Dataset, candidates: Sequence[Candidate], sides: dict[int, str]) -> None:
-    found = leaks(candidates, sides)
-    if found:
-        named = " and ".join(str(item) for item in Example.objects.filter(pk__in=found[0])[:2])
-        count = "1 text stands" if len(found) == 1 else f"{len(found):,} texts stand"
-        raise Refused(
-            f"{dataset} cannot be frozen: {count} on two sides of the split, first {named}. "
-            "Reject one of each or give both the same split."
-        )
-
-
-def _open_version(
-    dataset: Dataset,
-    *,
-    by: User,
-    note: str,
-    shares: tuple[float, float, float],
-    seed: int,
-    candidates: Sequence[Candidate],
-    sides: dict[int, str],
-) -> Version:
-    last = dataset.versions.aggregate(last=Max("number"))["last"] or 0
-    present = list(sides.values())
-    settings = {
-        "seed": seed,
-        "shares": list(shares),
-        "given_splits": sum(bool(item.wanted) for item in candidates),
-        "documents": len({item.source for item in candidates if item.source}),
-        "torn_documents": torn_documents(candidates, sides),
-        "method": "given split, else seeded by source document and prompt, stratified by category",
-    }
-    return Version.objects.create(
-        dataset=dataset, number=last + 1, note=note[:255], settings=settings, frozen_by=by,
-        counts={"train": present.count("train"), "validation": present.count("validation"),
-                "test": present.count("test"), "total": len(present)},
-    )  # fmt: skip
-
-
-def _freeze_entries(version: Version, sides: dict[int, str]) -> str:
-    """Copy the texts and return their hash: sha256 over the sorted sha256 of each row's canonical JSON."""
-    digests: list[str] = []
-    position = 0
-    examples = version.dataset.examples.filter(state=Example.State.APPROVED)
-    stream: Iterator[Example] = examples.order_by("id").iterator(chunk_size=CHUNK)
-    while chunk := list(islice(stream, CHUNK)):
-        frozen = [
-            _entry(version, example, sides[example.pk], position + at)
-            for at, example in enumerate(chunk, start=1)
-            if example.pk in sides
-        ]
-        VersionExample.objects.bulk_create(frozen)
-        digests += [row_digest(entry.values, entry.split) for entry in frozen]
-        position += len(chunk)
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-
-
-def _entry(version: Version, example: Example, split: str, position: int) -> VersionExample:
-    values = {name: getattr(example, name) for name in FROZEN}
-    return VersionExample(
-        version=version, example=example, split=split, position=position,
-        revision_number=example.revision_number, values=values,
-    )  # fmt: skip
-
-
-def row_digest(values: Mapping[str, Any], split: str) -> str:
-    """sha256 (hex) of canonical JSON: {**values, "split": split}, keys sorted, no spaces, UTF-8."""
-    canonical = json.dumps({**values, "split": split}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _refuse_repetition(version: Version) -> None:
-    last = Version.objects.filter(dataset=version.dataset, number=version.number - 1).first()
-    if last and last.data_hash == version.data_hash:
-        raise Refused(
-            f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
-        )
+def leaks_of(dataset: Dataset) -> list[Leak]:
+    """What freeze_version would decline for, with its defaults. Raises Refused as it does."""
+    with transaction.atomic():
+        plan = freezing.Plan(shares=(0.8, 0.1, 0.1), seed=7, keep_test=True)
+        return freezing.split(dataset, plan).leaks
 
 
 def discard_empty(dataset: Dataset, *, by: User) -> None:

@@ -136,6 +136,10 @@ class FreezeSerializer(serializers.Serializer[dict[str, Any]]):
         child=serializers.FloatField(min_value=0, max_value=1), min_length=3, max_length=3, default=[0.8, 0.1, 0.1]
     )
     seed = serializers.IntegerField(default=7)
+    keep_test = serializers.BooleanField(default=True, help_text="Test again what the last version tested.")
+    leak_reason = serializers.CharField(
+        required=False, allow_blank=True, max_length=1000, default="", help_text="Freeze in spite of leaks, because."
+    )
 
 
 # --- who may, and what about --------------------------------------------------------------------
@@ -347,10 +351,8 @@ class VersionList(RoomView, ListAPIView[Version]):
     @extend_schema(request=FreezeSerializer, responses={201: VersionSerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, values = self.dataset, self.checked(request, FreezeSerializer)
-        train, validation, test = values["shares"]
-        version = actions.freeze_version(
-            dataset, by=self.person, note=values["note"], shares=(train, validation, test), seed=values["seed"]
-        )
+        train, validation, test = values.pop("shares")
+        version = actions.freeze_version(dataset, by=self.person, shares=(train, validation, test), **values)
         return Response(VersionSerializer(version).data, status=status.HTTP_201_CREATED)
 
 

@@ -57,6 +57,8 @@ class FreezeForm(forms.Form):
     validation = forms.IntegerField(min_value=0, max_value=100, initial=10)
     test = forms.IntegerField(min_value=0, max_value=100, initial=10)
     seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=7)
+    keep_test = forms.BooleanField(required=False, initial=True)
+    leak_reason = forms.CharField(max_length=1000, required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}

@@ -36,19 +36,21 @@ def prompt_key(instruction: str, text: str, context: str = "") -> str:
     return hashlib.sha256(material.encode("utf-8", "replace")).hexdigest()
 
 
-def assign_sides(candidates: Sequence[Candidate], *, shares: tuple[float, float, float], seed: int) -> dict[int, str]:
+def assign_sides(
+    candidates: Sequence[Candidate], *, shares: tuple[float, float, float], seed: int, kin: Iterable[Sequence[int]] = ()
+) -> dict[int, str]:
     """{example id: side}. A wish is honoured; the rest goes by document, in shares of all and of each category.
 
-    Examples that share a document or a prompt stay together and follow the wish of their kin. The same candidates,
-    shares and seed give the same sides, whatever their order.
+    Examples that share a document or a prompt, or stand in one group of `kin` (ids of near duplicates), stay together
+    and follow the wish of their cluster. The same input and seed give the same sides, whatever the order.
     """
     sides = {item.id: item.wanted for item in candidates if item.wanted}
-    clusters = _clusters(candidates)
+    clusters = _clusters(candidates, kin)
     for cluster in clusters:
         wishes = Counter(item.wanted for item in cluster.members if item.wanted)
         if wishes:
-            kin = max(sorted(wishes), key=lambda side: wishes[side])
-            sides |= {item.id: item.wanted or kin for item in cluster.members}
+            most = max(sorted(wishes), key=lambda side: wishes[side])
+            sides |= {item.id: item.wanted or most for item in cluster.members}
     free = [cluster for cluster in clusters if cluster.members[0].id not in sides]
     free.sort(key=lambda cluster: hashlib.sha256(f"{seed}:{cluster.name}".encode()).hexdigest())
     return sides | _fill(free, dict(zip(SIDES, shares, strict=True)), candidates, sides)
@@ -84,8 +86,8 @@ def _fill(
     return sides
 
 
-def _clusters(candidates: Iterable[Candidate]) -> list[_Cluster]:
-    """Union of examples by document and by prompt."""
+def _clusters(candidates: Iterable[Candidate], kin: Iterable[Sequence[int]]) -> list[_Cluster]:
+    """Union of examples by document, by prompt and by kinship."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:
@@ -94,11 +96,18 @@ def _clusters(candidates: Iterable[Candidate]) -> list[_Cluster]:
             name = parent[name]
         return name
 
+    def join(one: str, other: str) -> None:
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+
     items = list(candidates)
     for item in items:
         if item.source:
-            first, second = sorted((root(f"prompt {item.prompt}"), root(f"source {item.source}")))
-            parent[second] = first
+            join(f"prompt {item.prompt}", f"source {item.source}")
+    prompts = {item.id: f"prompt {item.prompt}" for item in items}
+    for group in kin:
+        for member in group[1:]:
+            join(prompts[group[0]], prompts[member])
     found: dict[str, _Cluster] = {}
     for item in items:
         name = root(f"prompt {item.prompt}")

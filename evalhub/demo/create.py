@@ -154,7 +154,15 @@ def import_examples(house: House) -> None:
 def freeze(house: House) -> None:
     dataset = Dataset.objects.get(project=house.project, name=NAME)
     if not dataset.versions.exists():
-        datasets.freeze_version(dataset, by=house.admin, note="As published; split by document")
+        reject_leaks(dataset, house.admin)
+        datasets.freeze_version(dataset, by=house.admin, note="As published; split by document, no near duplicates")
+
+
+def reject_leaks(dataset: Dataset, by: User) -> None:
+    """Two pages of the corpus say nearly the same, one in the training set and one in the test set."""
+    for leak in datasets.leaks_of(dataset):
+        example = dataset.examples.get(pk=leak.train)
+        datasets.reject(example, by=by, reason=f"Nearly repeats “{leak.test_title}”, which is tested.")
 
 
 def store_texts(house: House) -> None:

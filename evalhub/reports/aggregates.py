@@ -460,6 +460,7 @@ def lineage(arm: Arm) -> Lineage | None:
         return None
     model, training = generation.model, getattr(generation.model, "training", None)
     version = training.version if training else None
+    accepted = version.settings.get("leaks", {}) if version else {}
     return Lineage(
         run=generation.run_id, run_name=generation.run.name, engine=generation.engine,
         sampling=applied_sampling(generation), sampling_asked=asked_otherwise(generation),
@@ -467,6 +468,7 @@ def lineage(arm: Arm) -> Lineage | None:
         training_run=training.run_id if training else None, dataset=version.dataset.name if version else "",
         dataset_slug=version.dataset.slug if version else "", version=version.number if version else None,
         version_examples=version.counts.get("train") if version else None,
+        leaks=accepted.get("count", 0), leak_reason=accepted.get("reason", ""),
     )  # fmt: skip
 
 

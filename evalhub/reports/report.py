@@ -31,6 +31,8 @@ class Lineage:
     dataset_slug: str = ""
     version: int | None = None
     version_examples: int | None = None
+    leaks: int = 0  # training examples that nearly repeat tested ones, accepted when the version was frozen
+    leak_reason: str = ""
 
 
 @dataclass(frozen=True)

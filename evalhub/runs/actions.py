@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from evalhub.accounts.models import AuditEvent, Project, User
+from evalhub.datasets import leakage
 from evalhub.datasets.models import Split, Version
 from evalhub.errors import Refused
 from evalhub.runs import answerfiles, lifecycle, registry, specs, tasks
@@ -103,13 +104,15 @@ def request_training(
     """Queue the training of a LoRA adapter on the version's train split.
 
     `settings` override the preset. With `send` false no worker is told: the caller performs the run itself.
-    Raises Refused for a base that cannot be trained, a version without a train split, or settings out of bounds.
+    Raises Refused for a base that cannot be trained, a version without a train split, or settings out of bounds, and
+    Leaking if a test set that was frozen after the version holds near duplicates of what it trains on.
     """
     _same_project(project, base, version, template)
     if base.kind != Model.Kind.BASE:
         raise Refused(f"Only a base model can be trained; {base.name} is: {base.get_kind_display().lower()}.")
     if not specs.has_split(version, Split.TRAIN):
         raise Refused(f"{version} has no training examples; freeze a version with a train split.")
+    leakage.refuse_leaks_since(version)
     template = template or default_template(project)
     chosen = specs.preset_settings(preset, settings or {})
     spec = specs.training_spec(base, version, template, chosen)

@@ -108,6 +108,15 @@ def test_it_never_tears_a_document_or_a_prompt_apart(candidates, seed):
     assert sides == assign_sides(list(reversed(candidates)), shares=(0.8, 0.1, 0.1), seed=seed)
 
 
+@given(candidates=CANDIDATES, seed=st.integers(0, 5), data=st.data())
+def test_it_keeps_near_duplicates_together(candidates, seed, data):
+    ids = [item.id for item in candidates]
+    kin = data.draw(st.lists(st.lists(st.sampled_from(ids), min_size=2, max_size=4), max_size=4))
+    sides = assign_sides(candidates, shares=(0.8, 0.1, 0.1), seed=seed, kin=kin)
+    assert set(sides) == set(ids)
+    assert all(len({sides[member] for member in group}) == 1 for group in kin)
+
+
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_it_shows_changes_that_give_both_texts_back(before, after):
     found = pieces(before, after)

@@ -17,6 +17,7 @@ from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.datasets import actions, incoming
 from evalhub.datasets.charts import CHARTS
 from evalhub.datasets.forms import DatasetForm, FreezeForm
+from evalhub.datasets.leakage import Leaking
 from evalhub.datasets.models import Dataset, Example, Split
 from evalhub.datasets.quality import QualityReport
 from evalhub.datasets.selection import (
@@ -179,7 +180,12 @@ def freeze(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRe
             note=form.cleaned_data["note"],
             shares=form.shares(),
             seed=form.cleaned_data["seed"],
+            keep_test=form.cleaned_data["keep_test"],
+            leak_reason=form.cleaned_data["leak_reason"],
         )
+    except Leaking as leaking:
+        context = {"project": project, "dataset": dataset, "here": "data", "refusal": leaking, "form": form}
+        return render(request, "datasets/leaks.html", context, status=409)
     except Refused as refusal:
         return back_with(request, refusal, home)
     messages.success(request, f"{version} is frozen: {version.counts['total']:,} examples.")

@@ -16,7 +16,8 @@ class Command(ProjectCommand):
     right = Right.CURATE
     help = (
         "Freeze the approved examples as a numbered version with a hash. A row's own split is honoured; the others are "
-        "split by source document. Refused if one text would stand on two sides, or if nothing has changed."
+        "split by source document, near duplicates together. Refused if one text would stand on two sides, if a "
+        "training example nearly repeats what is tested here or in any frozen version, or if nothing has changed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,6 +27,10 @@ class Command(ProjectCommand):
         parser.add_argument("--seed", type=int, default=7, help="seed of the split (default: %(default)s)")
         parser.add_argument("--shares", default="0.8,0.1,0.1", metavar="TRAIN,VALIDATION,TEST",
                             help="shares of the split, adding up to 1 (default: %(default)s)")  # fmt: skip
+        parser.add_argument("--new-test-set", action="store_true",
+                            help="do not keep what the last version tested on the test side")  # fmt: skip
+        parser.add_argument("--accept-leaks", default="", metavar="REASON",
+                            help="freeze in spite of leaks; the reason is kept")  # fmt: skip
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         dataset = dataset_named(project, options["dataset"])
@@ -33,7 +38,10 @@ class Command(ProjectCommand):
             raise CommandError(f"The project {project.slug} has no dataset “{options['dataset']}”.")
         shares = _shares(options["shares"])
         self.say(f"Splitting and freezing the approved examples of {dataset}.")
-        version = actions.freeze_version(dataset, by=by, note=options["note"], shares=shares, seed=options["seed"])
+        version = actions.freeze_version(
+            dataset, by=by, note=options["note"], shares=shares, seed=options["seed"],
+            keep_test=not options["new_test_set"], leak_reason=options["accept_leaks"],
+        )  # fmt: skip
         counts = ", ".join(f"{version.counts[side]:,} {side}" for side in ("train", "validation", "test"))
         facts = {"dataset": dataset.slug, "version": version.number}
         values = {**facts, "counts": version.counts, "data_hash": version.data_hash}

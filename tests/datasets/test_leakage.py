@@ -1,0 +1,185 @@
+"""The leakage gate: near duplicates stay on one side, and nothing is frozen that trains on what is tested."""
+
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from evalhub.accounts.models import AuditEvent, Project, Role
+from evalhub.datasets import actions, leakage
+from evalhub.datasets.leakage import Leaking
+from evalhub.datasets.models import Dataset, Version
+from tests.conftest import logged_in, member
+from tests.datasets.conftest import row
+
+WORDS = "the agency published its yearly report on grants for small towns and said what each of them received for roads"
+
+
+def page(number: int, *, change: str = "", **other: object) -> dict:
+    """A row whose input is 19 words of its own; `change` replaces the last one: J = 16 / 18."""
+    words = [f"{word}{number}" for word in WORDS.split()]
+    return row(number, input=" ".join([*words[:-1], change or words[-1]]), **other)
+
+
+def filled(dataset: Dataset, by, file, *rows: dict) -> Dataset:
+    path = file(*rows)
+    actions.import_file(dataset, path=path, file_name=path.name, by=by)
+    return dataset
+
+
+def side_of(version: Version, key: str) -> str:
+    return version.entries.get(values__key=key).split
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_near_duplicates_stand_on_one_side(dataset, admin, file, seed):
+    twins = [page(number, change="elsewhere", id=f"twin{number}") for number in range(8)]
+    filled(dataset, admin, file, *map(page, range(40)), *twins)
+    version = actions.freeze_version(dataset, by=admin, seed=seed)
+    assert all(side_of(version, f"r{number}") == side_of(version, f"twin{number}") for number in range(8))
+    assert version.settings["near_duplicates"] == 8
+    assert min(version.counts.values()) > 0
+
+
+def leaking(dataset, admin, file) -> Dataset:
+    rows = [page(1, split="train"), page(1, change="elsewhere", id="twin", split="test"), page(2, split="train")]
+    return filled(dataset, admin, file, *rows)
+
+
+def test_a_near_duplicate_across_train_and_test_is_refused_and_shown(dataset, admin, file):
+    with pytest.raises(Leaking, match="1 example nearly repeats a tested one") as refusal:
+        actions.freeze_version(leaking(dataset, admin, file), by=admin)
+    [leak] = refusal.value.leaks
+    assert {dataset.examples.get(pk=pk).key for pk in (leak.train, leak.test)} == {"r1", "twin"}
+    assert dataset.examples.get(pk=leak.train).wanted_split == "train"
+    assert (leak.version, leak.similarity) == (0, pytest.approx(16 / 18, abs=0.06))
+    assert not Version.objects.exists()
+
+
+def test_a_reason_freezes_it_and_stays_with_the_version(dataset, admin, file):
+    version = actions.freeze_version(leaking(dataset, admin, file), by=admin, leak_reason="Same notice, two agencies")
+    assert version.settings["leaks"]["reason"] == "Same notice, two agencies"
+    assert version.settings["leaks"]["count"] == len(version.settings["leaks"]["pairs"]) == 1
+    event = AuditEvent.objects.get(verb="freeze_version")
+    assert (event.details["leaks"], event.details["leak_reason"]) == (1, "Same notice, two agencies")
+
+
+def test_near_duplicates_of_train_and_validation_are_no_leak_of_the_test(dataset, admin, file):
+    rows = [page(1, split="train"), page(1, change="elsewhere", id="twin", split="validation"), page(2, split="test")]
+    assert actions.freeze_version(filled(dataset, admin, file, *rows), by=admin).number == 1
+
+
+def test_a_frozen_test_set_of_another_dataset_is_guarded(project, dataset, admin, file):
+    tested = filled(dataset, admin, file, page(1, split="test"), page(2, split="train"))
+    actions.freeze_version(tested, by=admin)
+    other = actions.create_dataset(project, name="Other", by=admin)
+    filled(other, admin, file, page(1, change="elsewhere", split="train"), page(3, split="test"))
+    with pytest.raises(Leaking) as refusal:
+        actions.freeze_version(other, by=admin)
+    [leak] = refusal.value.leaks
+    assert (leak.test_dataset, leak.version) == ("content-copy", 1)
+
+
+def test_the_test_sets_of_other_projects_are_none_of_our_business(dataset, admin, outsider, file):
+    elsewhere = actions.create_dataset(Project.objects.get(slug="elsewhere"), name="Theirs", by=outsider)
+    actions.freeze_version(filled(elsewhere, outsider, file, page(1, split="test"), page(2)), by=outsider)
+    filled(dataset, admin, file, page(1, change="elsewhere", split="train"), page(3, split="test"))
+    assert actions.freeze_version(dataset, by=admin).number == 1
+
+
+def test_what_was_tested_is_tested_again(dataset, admin, file):
+    filled(dataset, admin, file, *map(page, range(30)))
+    first = actions.freeze_version(dataset, by=admin)
+    filled(dataset, admin, file, *map(page, range(30, 60)))
+    second = actions.freeze_version(dataset, by=admin, seed=99)
+    golden = set(first.entries.filter(split="test").values_list("example_id", flat=True))
+    assert golden < set(second.entries.filter(split="test").values_list("example_id", flat=True))
+    assert second.settings["kept_test"] == len(golden)
+
+
+def test_a_new_test_set_would_train_on_the_old_one(dataset, admin, file):
+    filled(dataset, admin, file, *map(page, range(30)))
+    actions.freeze_version(dataset, by=admin, seed=1)
+    with pytest.raises(Leaking) as refusal:
+        actions.freeze_version(dataset, by=admin, seed=2, keep_test=False)
+    assert {leak.version for leak in refusal.value.leaks} == {1}
+    again = actions.freeze_version(dataset, by=admin, seed=2, keep_test=False, leak_reason="A new test was drawn")
+    assert again.settings["leaks"]["count"] >= 1
+
+
+def test_the_shared_words_of_a_template_make_no_duplicates(dataset, admin, file):
+    task = "Write one headline of at most nine words in plain language for the following page of a government website: "
+    rows = [row(number, instruction=f"{task} grant {number} for town{number}", input="") for number in range(60)]
+    version = actions.freeze_version(filled(dataset, admin, file, *rows), by=admin)
+    assert version.settings["near_duplicates"] == 0
+    assert version.counts["test"] == 6
+
+
+def test_training_is_checked_against_test_sets_frozen_later(project, dataset, admin, file):
+    version = actions.freeze_version(filled(dataset, admin, file, page(1, split="train"), page(2)), by=admin)
+    assert leakage.since(version) == []
+    other = actions.create_dataset(project, name="Other", by=admin)
+    filled(other, admin, file, page(1, change="elsewhere", split="test"), page(3, split="train"))
+    actions.freeze_version(other, by=admin)
+    [leak] = leakage.since(version)
+    assert (leak.test_dataset, leak.version) == ("other", 1)
+    with pytest.raises(Leaking, match="Freeze a new version"):
+        leakage.refuse_leaks_since(version)
+    again = actions.freeze_version(dataset, by=admin, leak_reason="The notice is public")
+    assert (again.number, again.settings["leaks"]["count"]) == (2, 1)
+    leakage.refuse_leaks_since(again)
+
+
+# --- the doors ----------------------------------------------------------------------------------
+HOME = "/p/content-copy/data/content-copy/"
+FORM = {"train": 80, "validation": 10, "test": 10, "seed": 7, "keep_test": "on", "note": "first"}
+
+
+def test_the_page_shows_the_pair_and_takes_a_reason(dataset, admin, file):
+    leaking(dataset, admin, file)
+    client = logged_in(admin)
+    seen = client.post(f"{HOME}freeze/", FORM)
+    assert seen.status_code == 409
+    text = seen.content.decode()
+    assert "Nothing was frozen" in text
+    assert text.count("/example/") + text.count("/examples/") >= 2
+    assert 'name="note" value="first"' in text
+    assert not Version.objects.exists()
+    done = client.post(f"{HOME}freeze/", {**FORM, "leak_reason": "Two agencies"}, follow=True).content.decode()
+    assert "Frozen in spite of 1 leak" in done
+    assert "Two agencies" in done
+
+
+def test_an_expert_cannot_freeze_in_spite_of_leaks(project, dataset, admin, expert, file):
+    leaking(dataset, admin, file)
+    assert logged_in(expert).post(f"{HOME}freeze/", {**FORM, "leak_reason": "x"}).status_code in (403, 404)
+    assert not Version.objects.exists()
+
+
+def test_the_api_answers_with_the_pairs(dataset, admin, file):
+    leaking(dataset, admin, file)
+    address = "/api/v1/projects/content-copy/datasets/content-copy/versions/"
+    client = logged_in(admin)
+    declined = client.post(address, "{}", content_type="application/json")
+    assert declined.status_code == 409
+    assert [set(leak) >= {"train", "test", "similarity"} for leak in declined.json()["leaks"]] == [True]
+    done = client.post(address, json.dumps({"leak_reason": "Two agencies"}), content_type="application/json")
+    assert (done.status_code, done.json()["settings"]["leaks"]["count"]) == (201, 1)
+
+
+def test_the_command_declines_and_takes_a_reason(dataset, admin, file, capsys):
+    leaking(dataset, admin, file)
+    into = {"project": "content-copy", "dataset": "Content copy", "json": True}
+    with pytest.raises(CommandError, match="nearly repeats"):
+        call_command("freeze_version", **into)
+    assert "nearly repeats" in json.loads(capsys.readouterr().out)["error"]
+    call_command("freeze_version", **into, accept_leaks="Two agencies")
+    assert json.loads(capsys.readouterr().out)["version"] == 1
+
+
+def test_a_pm_reads_the_reason_on_the_version(project, dataset, admin, file):
+    actions.freeze_version(leaking(dataset, admin, file), by=admin, leak_reason="Two agencies")
+    reader = member(project, "pia", Role.PM)
+    seen = logged_in(reader).get(f"{HOME}versions/1/")
+    assert seen.status_code in (200, 403)
+    assert seen.status_code == 403 or "Two agencies" in seen.content.decode()
