@@ -383,7 +383,7 @@ def freeze_version(
     shares = freezing.sound_shares(shares)
     plan = freezing.Plan(shares=shares, seed=seed, keep_test=keep_test)
     with transaction.atomic():
-        Dataset.objects.select_for_update().get(pk=dataset.pk)
+        storing.take_turn(dataset.pk)
         split = freezing.split(dataset, plan)
         if split.leaks and not leak_reason.strip():
             raise Leaking(dataset, split.leaks, ACCEPT_OR_MEND)
