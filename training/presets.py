@@ -62,5 +62,5 @@ ABOUT: dict[str, str] = {
     "article": "The settings of the article most teams start from: rank 16 on the attention's query and value layers.",
     "recommended": "Every linear layer, no dropout, a warm-up and a cosine schedule: the best start for most data.",
     "low-memory": "The base in 4 bits, activations recomputed: slower, but fits a small NVIDIA GPU with bitsandbytes.",
-    "demo": "For the small demo model on a CPU: a high learning rate and short texts, done within three minutes.",
+    "demo": "For the small demo model on a CPU: a high learning rate and short texts, done in a few minutes.",
 }
