@@ -145,7 +145,9 @@ def _found(key: str, label: str, ids: Sequence[int], tone: str, note: str) -> Ch
 def _leaks(seen: _Seen) -> Check:
     torn = [group for group in seen.prompts.values() if len({side for *_, side in group if side}) > 1]
     ids = [number for group in torn for number, *_ in group]
-    return _found("leaks", "Leakage", ids, "bad", "The same task on two sides of the split. Freezing is refused.")
+    return _found(
+        "leaks", "Same task on two sides", ids, "bad", "Freezing is refused. It also looks for near duplicates."
+    )
 
 
 def _waiting(waiting: int) -> Check:

@@ -330,7 +330,9 @@ function press(digit) {
   delete cells[at].dataset.missing;
   if (complaining()) say("");
   changed();
-  go(at + 1);
+  const last = at === cells.length - 1 && cells.every((cell) => scoreOf(cell) !== null);
+  if (last && undecided()) $("[name=preference]", form).focus(); // the next digit is the choice, not this score again
+  else go(at + 1);
 }
 function prefer(place) { // in Overall a digit counts the choices from the left; it never touches a score
   const choice = [...form.querySelectorAll("[name=preference]")][place - 1];

@@ -320,6 +320,19 @@ def test_three_answers_and_the_preference_by_keyboard(come_in, make_study: Maker
     noor.look("rating page with three answers")
 
 
+def test_the_digit_after_the_last_score_is_the_overall_choice(
+    come_in, make_study: Maker, admin: User, expert: User
+) -> None:
+    study = actions.open_study(make_study(ask_preference=True), by=admin)
+    noor = come_in(expert)
+    begin(noor, study)
+    noor.press(*"897987581", "Enter")
+    stored(1)
+    scores = RatingScore.objects.order_by("criterion__position", "position")
+    assert Rating.objects.get().preference == str(scores.filter(position=1)[0].arm_id)
+    assert [int(score.value) for score in scores][-1] == 8
+
+
 def test_what_is_still_missing_is_said_before_one_submits(
     come_in, make_study: Maker, admin: User, expert: User
 ) -> None:

@@ -1,15 +1,17 @@
 """Small pieces that every template uses: icons, badges, charts, numbers as people read them."""
 
+import re
 from datetime import datetime
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 register = template.Library()
+ADDRESS = re.compile(r"(https?://[^\s<>()\"“”]*[^\s<>()\"“”.,;:!?])")
 
 
 @register.simple_tag
@@ -26,6 +28,14 @@ def badge(text: object, tone: str = "") -> SafeString:
     if tone:
         return format_html('<span class="badge" data-tone="{}">{}</span>', tone, text)
     return format_html('<span class="badge">{}</span>', text)
+
+
+@register.filter
+def links(text: str) -> SafeString:
+    """The text with its addresses as links; only what begins with http(s):// is one, so that owner/name.gov is not."""
+    anchor = '<a href="{0}" rel="nofollow">{0}</a>'
+    parts = enumerate(ADDRESS.split(text))  # every second one is an address
+    return format_html_join("", "{}", ((format_html(anchor, part) if at % 2 else part,) for at, part in parts))
 
 
 STATE_TONES = {
