@@ -197,12 +197,12 @@ def _difference_rows(report: StudyReport) -> tuple[list[Row], list[str]]:
     digits, last = figure_digits(report), None
     for number, d in enumerate(_by_pair(report.differences)):
         pair = f"{report.arm(d.a).name} − {report.arm(d.b).name}"
-        if (d.a, d.b) != last:
-            rows.append({"key": f"{number:03}a|", "head": pair})
-            last = (d.a, d.b)
         e = d.difference
         if e.point is None:
             continue
+        if (d.a, d.b) != last:
+            rows.append({"key": f"{number:03}a|", "head": pair})
+            last = (d.a, d.b)
         rows.append({
             "key": f"{number:03}b|{criterion_name(report, d.criterion)}", "pair": pair,
             "criterion": criterion_name(report, d.criterion), "diff": e.point,
@@ -254,7 +254,8 @@ def wins(report: StudyReport) -> Spec:
          "scale": {"domain": [0, 1], "range": _room(136, 46)}}  # fmt: skip
     return _frame(
         _wins_sentence(report), rows, height={"step": 34},
-        encoding={"y": _band("pair", list(dict.fromkeys(row["pair"] for row in rows)), scale={"paddingInner": 0.3})},
+        encoding={"y": _band("names", list(dict.fromkeys(row["names"] for row in rows)), scale={"paddingInner": 0.3},
+                             axis={"labelLimit": 190, "labelExpr": "split(datum.label, '\\n')"})},
         layer=[
             {"mark": {"type": "bar"}, "encoding": {"x": x, "x2": {"field": "to"}, "color": who,
              "tooltip": _tips(pair="Pair", what="Outcome", n="Items")}},
@@ -279,8 +280,8 @@ def _win_rows(report: StudyReport, won: Any) -> list[Row]:
     ci = "" if rate.low is None or rate.high is None else f"{100 * rate.low:.0f} to {100 * rate.high:.0f}%"
     return [
         {
-            "pair": f"{_short(a)} vs {_short(b)}", "what": what, "who": who, "from_": start, "to": end,
-            "mid": (start + end) / 2, "n": n, "rate": share(rate.point), "ci": ci,
+            "pair": f"{a} vs {b}", "names": f"{_short(a)}\nvs {_short(b)}", "what": what, "who": who,
+            "from_": start, "to": end, "mid": (start + end) / 2, "n": n, "rate": share(rate.point), "ci": ci,
             "text": f"{_short(who)} {n}" if who in (a, b) and 7 * (len(_short(who)) + 4) < 420 * (end - start) else "",
         }
         for (what, who, n), (start, end) in zip(counts, pairwise(edges), strict=True)

@@ -10,7 +10,7 @@ from evalhub.reports.words import figure_digits, interval, points
 
 @dataclass(frozen=True)
 class Cell:
-    """One number as shown. `change` is in words: "12% better"; `reason` stands for a missing number."""
+    """One number as shown. `change` is in words: "12% better"; `reason` says why it or its interval is missing."""
 
     text: str = ""
     note: str = ""
@@ -26,23 +26,14 @@ class Column:
     cells: tuple[Cell, ...]
 
 
-@dataclass(frozen=True)
-class Span:
-    """One cell of a row, or one reason across neighbours that lack their numbers for the same reason."""
-
-    cell: Cell
-    width: int
-
-
-def row(found: list[Column], place: int) -> list[Span]:
+def row(found: list[Column], place: int) -> list[Cell]:
     """The cells of the arm at `place` from left to right."""
-    spans: list[Span] = []
-    for cell in (column.cells[place] for column in found):
-        if spans and cell.reason and spans[-1].cell.reason == cell.reason:
-            spans[-1] = Span(cell, spans[-1].width + 1)
-        else:
-            spans.append(Span(cell, 1))
-    return spans
+    return [column.cells[place] for column in found]
+
+
+def reasons(found: list[Column]) -> list[str]:
+    """Why numbers or intervals of the table are missing, each reason once."""
+    return list(dict.fromkeys(cell.reason for column in found for cell in column.cells if cell.reason))
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,8 @@ def missing(report: StudyReport) -> list[str]:
     told: dict[str, list[str]] = {}
     for name, _, values in _quantities(report):
         if not _any(values):
-            reasons = sorted({value.reason for value in values}, key=lambda reason: "elsewhere" in reason)
-            told.setdefault(reasons[0] if reasons else "undefined", []).append(name)
+            given = sorted({value.reason for value in values}, key=lambda reason: "elsewhere" in reason)
+            told.setdefault(given[0] if given else "undefined", []).append(name)
     return [f"{', '.join(names)}: {reason}." for reason, names in told.items()]
 
 
@@ -76,11 +67,10 @@ def _any(values: list[Value]) -> bool:
 
 def _quantities(report: StudyReport) -> list[tuple[str, bool, list[Value]]]:
     """(name, lower is better, one value for each arm)."""
-    scale = f"{report.facts.scale[0]}–{report.facts.scale[1]}"
     people = [
         _estimate(report.score(arm.number, report.primary.key).mean, figure_digits(report)) for arm in report.arms
     ]
-    found = [(f"{report.primary.name}, {scale}", False, people)]
+    found = [(_people(report), False, people)]
     for metric in dict.fromkeys(score.metric for score in report.metrics):
         found.append(_metric(report, metric))
     if not report.metrics:
@@ -98,6 +88,11 @@ def _quantities(report: StudyReport) -> list[tuple[str, bool, list[Value]]]:
     return found
 
 
+def _people(report: StudyReport) -> str:
+    """The name of the raters' column."""
+    return f"{report.primary.name}, {report.facts.scale[0]}–{report.facts.scale[1]}"
+
+
 def _metric(report: StudyReport, metric: str) -> tuple[str, bool, list[Value]]:
     scores = {score.arm: score for score in report.metrics if score.metric == metric}
     none = Value(None, "", "", "undefined: not scored")
@@ -108,8 +103,10 @@ def _metric(report: StudyReport, metric: str) -> tuple[str, bool, list[Value]]:
 def _estimate(estimate: Estimate, digits: int) -> Value:
     if estimate.point is None:
         return Value(None, "", "", estimate.undefined)
-    note = interval(estimate, digits) if estimate.low is not None else estimate.undefined
-    return Value(estimate.point, points(estimate.point, digits), note, "")
+    text = points(estimate.point, digits)
+    if estimate.low is None:
+        return Value(estimate.point, text, "", estimate.undefined)
+    return Value(estimate.point, text, interval(estimate, digits), "")
 
 
 def _measure(measure: Measure, digits: int) -> Value:
@@ -124,26 +121,40 @@ def _column(report: StudyReport, name: str, values: list[Value], lower: bool) ->
     numbers = [value.number for value in values if value.number is not None]
     top = min(numbers) if lower else max(numbers)
     base = next((value.number for value, arm in zip(values, report.arms, strict=True) if arm.is_baseline), None)
+    sure = _certain(report) if name == _people(report) else {}
     cells = [
-        _cell(value, None if arm.is_baseline else base, lower=lower, best=len(set(numbers)) > 1 and value.number == top)
+        _cell(value, None if arm.is_baseline else base, lower=lower, certain=sure.get(arm.number),
+              best=len(set(numbers)) > 1 and value.number == top)
         for value, arm in zip(values, report.arms, strict=True)
-    ]
+    ]  # fmt: skip
     return Column(name, tuple(cells))
 
 
-def _cell(value: Value, base: float | None, *, lower: bool, best: bool) -> Cell:
+def _certain(report: StudyReport) -> dict[int, bool]:
+    """By arm whether the interval of its declared difference from the baseline leaves zero out."""
+    return {d.a: (d.simultaneous or d.difference).excludes_zero for d in report.family}
+
+
+def _cell(value: Value, base: float | None, *, lower: bool, certain: bool | None, best: bool) -> Cell:
     if value.number is None:
         return Cell(reason=value.reason)
-    change, better = change_in_words(value.number, base, lower=lower)
-    return Cell(value.text, value.note, change, better, best)
+    change, better = change_in_words(value.number, base, lower=lower, certain=certain)
+    return Cell(value.text, value.note, change, better, best, value.reason)
 
 
-def change_in_words(value: float, base: float | None, *, lower: bool) -> tuple[str, bool | None]:
-    """ "12% better" than the baseline's value, and whether it is; nothing where the baseline has none or is zero."""
+def change_in_words(value: float, base: float | None, *, lower: bool, certain: bool | None) -> tuple[str, bool | None]:
+    """ "12% better" than the baseline's value, and whether it is; nothing where the baseline has none or is zero.
+
+    Better and worse only where the difference is `certain`: its interval leaves zero out. None: it has no interval.
+    """
     if base is None or base == 0:
         return "", None
     percent = 100 * (value - base) / abs(base)
     if abs(percent) < 0.5:
         return "within 0.5%", None
+    size = f"{abs(percent):.0f}%"
+    if not certain:
+        way = f"{size} {'higher' if percent > 0 else 'lower'}"
+        return (way if certain is None else f"{way}, not certain"), None
     better = (percent < 0) == lower
-    return f"{abs(percent):.0f}% {'better' if better else 'worse'}", better
+    return f"{size} {'better' if better else 'worse'}", better

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right, may, project_for, role_in
 from evalhub.errors import Refused
-from evalhub.reports import comparison, items, overview, words
+from evalhub.reports import comparison, items, notes, overview, words
 from evalhub.reports.charts import CHARTS, drawable
 from evalhub.reports.figures import picture
 from evalhub.reports.reading import is_open_to, report_for
@@ -93,11 +93,13 @@ def page_parts(found: StudyReport) -> dict[str, Any]:
     return {
         "report": found, "digits": words.figure_digits(found), "lede": words.lede(found),
         "evidence": words.evidence(found), "basis": words.basis(found),
-        "tiles": words.tiles(found), "figures": drawable(found),
+        "tiles": words.tiles(found), "figures": (figures := drawable(found)), "numbers": _figure_numbers(figures),
+        "notes": notes.reasons(found), "shared": any(c.agreement.exact.point is not None for c in found.agreement),
         "agreement_words": words.agreement_words(found), "columns": (columns := comparison.columns(found)),
         "rows": [(arm, comparison.row(columns, place)) for place, arm in enumerate(found.arms)],
-        "missing": comparison.missing(found), "metric_names": _metric_names(found),
-        "correlations": _correlations(found), "criterion_names": {c.key: c.name for c in found.criteria},
+        "measure_notes": comparison.reasons(columns), "missing": comparison.missing(found),
+        "metric_names": _metric_names(found), "correlations": _correlations(found),
+        "criterion_names": {c.key: c.name for c in found.criteria},
         "arms": {arm.number: arm for arm in found.arms},
         "arm_names": {arm.number: arm.name for arm in found.arms},
         "weighted": len({c.weight for c in found.criteria if not c.computed}) > 1,
@@ -106,8 +108,16 @@ def page_parts(found: StudyReport) -> dict[str, Any]:
 
 
 def _score_method(found: StudyReport) -> str:
+    """How the intervals of the means were made; resamples and seed only where there were any."""
     method = next((s.mean.method for s in found.scores if s.mean.low is not None), "no interval")
-    return method[:1].upper() + method[1:]
+    drawn = f", {found.facts.resamples:,} resamples, seed {found.facts.seed}" if "bootstrap" in method else ""
+    return f"{method[:1].upper()}{method[1:]}{drawn}"
+
+
+def _figure_numbers(drawn: list[str]) -> dict[str, int]:
+    """Figure → its number: the drawn ones are counted as the page shows them."""
+    order = ("criteria", "differences", "wins", "metrics", "agreement", "position")
+    return {name: number for number, name in enumerate((n for n in order if n in drawn), 1)}
 
 
 def _metric_names(found: StudyReport) -> list[str]:

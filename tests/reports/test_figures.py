@@ -41,6 +41,14 @@ def test_a_figure_is_drawn_in_both_themes_with_its_words(study):
     assert light != dark
 
 
+def test_the_names_of_a_pair_stand_on_two_lines(project, admin):
+    names = ("Demo base", "Demo tuned", "Editors' own texts")
+    study = rated_study(project, admin, items=10, names=names)
+    drawn = picture(CHARTS["wins"](build_report(study, settings=QUICK))).decode()
+    for name in names[:2]:
+        assert f">vs {name}<" in drawn
+
+
 def test_a_figure_is_drawn_as_png_too(study):
     assert picture(CHARTS["agreement"](build_report(study, settings=QUICK)), form="png").startswith(b"\x89PNG")
 

@@ -11,7 +11,7 @@ from django.utils.html import escape, strip_tags
 from evalhub.reports.aggregates import build_report
 from evalhub.reports.charts import CHARTS
 from evalhub.reports.words import verdicts
-from evalhub.runs.models import Run
+from evalhub.runs.models import Run, Score
 from evalhub.studies.models import Study
 from tests.conftest import logged_in
 from tests.reports.ground import marked, rated_study
@@ -96,7 +96,52 @@ def test_the_verdict_stands_in_words(study, pm):
     assert "superior to Base" in strip_tags(page)
     assert "% better" in page
     assert "undefined: no price of a machine hour is set" in page
-    assert "undefined: these answers were made elsewhere" in page
+    assert page.count("Undefined: these answers were made elsewhere") == 1
+
+
+def test_a_missing_number_is_told_once_under_its_table_and_marked_in_its_cells(project, admin, pm):
+    study = rated_study(project, admin, items=10)
+    Score.objects.filter(metric="rougeL", answer__item_answers__item__study=study).update(value=0.5)
+    page = logged_in(pm).get(report_url(study)).content.decode()
+    table = page[page.index('aria-label="Table 1"') : page.index('id="metrics"')]
+    cells, under = table.split("</table>")
+    assert "every item has the same value" not in cells
+    assert under.count("every item has the same value") == 1
+    assert 'no interval<sup><span class="sr">, note </span>' in cells
+    agreement = page[page.index('aria-label="Agreement"') : page.index('id="disagreement"')]
+    cells, under = agreement.split("</table>")[:2]
+    assert "not every rater rated every answer" not in cells
+    assert under.count("not every rater rated every answer") == 1
+
+
+def test_one_rater_is_not_said_to_agree_and_no_figure_has_a_caption_alone(project, admin, pm):
+    study = rated_study(project, admin, items=6, raters=1, overlap=1)
+    page = strip_tags(logged_in(pm).get(report_url(study)).content.decode())
+    assert "No two raters" not in page
+    assert "No answer was rated by two people" in page
+    assert "6 items, 1 rater." in page
+    assert "Krippendorff’s α, ordinal" not in page
+    assert "Figure 4." in page
+    assert "Figure 5. Score by place" in page
+
+
+def test_resamples_are_named_only_where_they_were_used(project, admin, pm):
+    few = rated_study(project, admin, items=4, name="Few", runs=False)
+    many = rated_study(project, admin, items=20, name="Many", runs=False)
+    caption = "10,000 resamples, seed 7"
+    few_page, many_page = (logged_in(pm).get(report_url(s)).content.decode() for s in (few, many))
+    assert "too few to resample" in few_page
+    assert caption not in few_page
+    assert f"bootstrap over items, {caption}" in many_page
+
+
+def test_an_undecided_difference_is_neither_better_nor_worse(project, admin, pm):
+    study = rated_study(project, admin, items=4, qualities=(5.0, 5.8, 5.2), noise=2.5)
+    page = logged_in(pm).get(report_url(study)).content.decode()
+    assert "undecided" in page
+    assert "not certain" in page
+    assert "data-better" not in page
+    assert "% better" not in page
 
 
 def test_severities_are_for_admins_only(study, admin, pm):

@@ -1,7 +1,7 @@
 """Numbers of a report as its templates write them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django import template
 from django.utils.html import format_html, format_html_join
@@ -25,3 +25,11 @@ def whole(text: str, names: Iterable[str]) -> SafeString:
     parts = re.split(rf"(?<!\w)({'|'.join(map(re.escape, longest_first))})(?!\w)", text)
     span = '<span class="whole">{}</span>'
     return format_html_join("", "{}", ((format_html(span if n % 2 else "{}", part),) for n, part in enumerate(parts)))
+
+
+@register.filter
+def note_mark(reason: str, reasons: Sequence[str]) -> SafeString:
+    """The number under which the note below the table tells this reason; nothing where it has none."""
+    if reason not in reasons:
+        return format_html("")
+    return format_html('<sup><span class="sr">, note </span>{}</sup>', list(reasons).index(reason) + 1)
