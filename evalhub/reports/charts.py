@@ -255,7 +255,7 @@ def wins(report: StudyReport) -> Spec:
     return _frame(
         _wins_sentence(report), rows, height={"step": 34},
         encoding={"y": _band("names", list(dict.fromkeys(row["names"] for row in rows)), scale={"paddingInner": 0.3},
-                             axis={"labelLimit": 190, "labelExpr": "split(datum.label, '\\n')"})},
+                             axis={"labelLimit": 190, "labelOffset": -8, "labelExpr": "split(datum.label, '\\n')"})},
         layer=[
             {"mark": {"type": "bar"}, "encoding": {"x": x, "x2": {"field": "to"}, "color": who,
              "tooltip": _tips(pair="Pair", what="Outcome", n="Items")}},
