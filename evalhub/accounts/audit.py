@@ -3,6 +3,10 @@
 from evalhub.accounts.models import AuditEvent
 
 PHRASES = {
+    # jobs
+    "request_job": "Asked a worker for {target}",
+    "cancel_job": "Stopped {target}",
+    "retry_job": "Asked for {target} again",
     # accounts
     "create user": "Made the account {target}",
     "create project": "Made the project",
@@ -28,7 +32,19 @@ PHRASES = {
     "edit_example": "Edited {target}",
     "approve": "Approved {target}",
     "reject": "Rejected {target}",
+    "change_examples": "Changed {target}",
+    "undo_change": "Undid: {target}",
+    "comment_example": "Commented on {target}",
+    "save_view": "Saved the view {target}",
+    "forget_view": "Removed the view {target}",
+    "ask_second_approval": "Asked for a second approval in {target}",
+    "drop_second_approval": "Asked for one approval only in {target}",
+    "check_examples": "Ran {target}",
+    "keep_thresholds": "Kept other thresholds for the checks of {target}",
     "freeze_version": "Froze {target}",
+    "delete_example": "Deleted {target}",
+    "delete_version": "Deleted {target}",
+    "delete_dataset": "Deleted {target}",
     # runs
     "register model": "Registered {target}",
     "request training": "Asked for a training: {target}",

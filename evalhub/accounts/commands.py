@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from django.core.exceptions import PermissionDenied
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -34,6 +34,23 @@ class Told:
     values: dict[str, Any]
     lines: Sequence[str] = ()
     error: str = ""
+    link: str = ""  # address of the page that shows what was made
+
+
+class Progress(Protocol):
+    """Told how far it is: (done, total); `close` at the end, however it ended."""
+
+    def __call__(self, done: int, total: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Teller(Protocol):
+    """Where sentences and bars go while a command works."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def bar(self, title: str) -> Progress: ...
 
 
 class Error(CommandError):
@@ -55,6 +72,8 @@ class Parser(CommandParser):
 
 class TellingCommand(BaseCommand):
     """A command that says what it has done; what goes wrong is one sentence on standard error and status 1."""
+
+    teller: Teller | None = None  # else standard error
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Django's own, with --version left to us: here it is a dataset's."""
@@ -83,7 +102,14 @@ class TellingCommand(BaseCommand):
 
     def say(self, sentence: str) -> None:
         """To people, while they wait."""
-        self.stderr.write(sentence, str)
+        if self.teller:
+            self.teller.say(sentence)
+        else:
+            self.stderr.write(sentence, str)
+
+    def bar(self, title: str) -> Progress:
+        """A progress bar for people."""
+        return self.teller.bar(title) if self.teller else Bar(title)
 
     def tell(self, told: Told, *, as_json: bool) -> None:
         values = told.values | ({"error": told.error} if told.error else {})

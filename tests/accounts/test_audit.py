@@ -15,7 +15,7 @@ from evalhub.datasets import actions as datasets
 from evalhub.runs.models import Run
 from tests.conftest import logged_in
 
-POSITION = {"record": 0, "_note": 2, "audit": 2, "_log": 1, "_step": 3}  # where a writer of events takes its verb
+POSITION = {"record": 0, "noted": 2, "audit": 2, "_log": 1, "_step": 3}  # where a writer of events takes its verb
 KINDS = {f"request {kind}" for kind in Run.Kind.values}
 
 

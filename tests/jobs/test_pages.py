@@ -1,0 +1,110 @@
+"""Who sees a job: an admin all of the project's, others their own; by page and by API."""
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from evalhub.accounts.models import Membership
+from evalhub.accounts.permissions import Right
+from evalhub.jobs import actions
+from evalhub.jobs.models import Job
+from evalhub.jobs.reading import rights
+from tests.conftest import logged_in
+from tests.jobs.conftest import asked, worked_off
+
+BASE = "/p/content-copy/jobs/"
+API = "/api/v1/projects/content-copy/jobs/"
+
+
+@pytest.fixture
+def job(ratings, admin) -> Job:
+    return asked(ratings())
+
+
+def test_an_admin_sees_every_job_others_their_own(job, project, admin, pm, expert, outsider):
+    own = actions.request_job(project, command="report", title="Report of First", options={"study": "first"}, by=pm)
+    for person, seen in ((admin, {job, own}), (pm, {own}), (expert, set())):
+        client = logged_in(person)
+        page, answer = client.get(BASE).content.decode(), client.get(API).json()
+        assert {item["id"] for item in answer["results"]} == {one.pk for one in seen}
+        for one in (job, own):
+            assert (one.title in page) == (one in seen)
+            status = 200 if one in seen else 404
+            assert client.get(f"{BASE}{one.pk}/").status_code == status
+            assert client.get(f"{BASE}{one.pk}/live/").status_code == status
+            assert client.get(f"{API}{one.pk}/").status_code == status
+    stranger = logged_in(outsider)
+    assert {stranger.get(path).status_code for path in (BASE, API, f"{BASE}{job.pk}/", f"{API}{job.pk}/")} == {404}
+    assert stranger.post(f"{BASE}{job.pk}/cancel/").status_code == 404
+
+
+def test_the_page_shows_how_far_it_is_and_then_what_it_told(job, admin):
+    client = logged_in(admin)
+    page = client.get(f"{BASE}{job.pk}/").content.decode()
+    assert "the next free worker of queue cpu takes it" in page
+    assert f'hx-get="{BASE}{job.pk}/live/"' in page
+    Job.objects.filter(pk=job.pk).update(state="running", done=3, total=12, eta_seconds=40)
+    live = client.get(f"{BASE}{job.pk}/live/").content.decode()
+    assert "3 of 12" in live
+    assert "about 40 s left" in live
+    Job.objects.filter(pk=job.pk).update(state="queued", done=0, total=0)
+    worked_off()
+    assert client.get(f"{BASE}{job.pk}/live/").headers["HX-Refresh"] == "true"
+    page = client.get(f"{BASE}{job.pk}/").content.decode()
+    assert "16 values for 4 items are stored" in page
+    assert 'href="/p/content-copy/studies/elsewhere/"' in page
+
+
+def test_it_is_stopped_and_tried_again_by_page_and_api(job, admin):
+    client = logged_in(admin)
+    assert client.get(f"{BASE}{job.pk}/cancel/").status_code == 405
+    client.post(f"{BASE}{job.pk}/cancel/")
+    assert Job.objects.get().state == "cancelled"
+    assert client.post(f"{API}{job.pk}/retry/").json()["state"] == "queued"
+    assert client.post(f"{API}{job.pk}/cancel/").json()["state"] == "cancelled"
+    client.post(f"{BASE}{job.pk}/retry/")
+    worked_off()
+    refused = client.post(f"{API}{job.pk}/cancel/")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "This job has already succeeded.")
+
+
+def test_the_rows_to_mend_are_on_the_page(ratings, admin):
+    job = asked(ratings(value="x"))
+    worked_off()
+    page = logged_in(admin).get(f"{BASE}{job.pk}/").content.decode()
+    assert "“x” is not a number" in page
+    assert "Try again" in page
+
+
+def test_only_who_sees_a_job_gets_its_file(job, admin, pm):
+    name = default_storage.save("jobs/out/1.csv", ContentFile(b"a,b\n1,2\n"))
+    Job.objects.filter(pk=job.pk).update(state="succeeded", output=name, output_name="ratings.csv")
+    for path in (f"{BASE}{job.pk}/output/", f"{API}{job.pk}/output/"):
+        answer = logged_in(admin).get(path)
+        assert b"".join(answer.streaming_content) == b"a,b\n1,2\n"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="ratings.csv"'
+        part = logged_in(admin).get(path, headers={"Range": "bytes=4-"})
+        assert (part.status_code, b"".join(part.streaming_content)) == (206, b"1,2\n")
+        assert logged_in(pm).get(path).status_code == 404
+    default_storage.delete(name)
+    assert logged_in(admin).get(f"{BASE}{job.pk}/output/").status_code == 404
+
+
+def test_a_job_goes_by_todays_role_so_that_an_expert_learns_nothing_from_the_past(project, admin, expert):
+    """Who was an admin and now rates must not find the arms or results in jobs of then."""
+    Membership.objects.filter(user=expert).update(role="admin")
+    own = actions.request_job(project, command="report", title="Report", options={"study": "first"}, by=expert)
+    name = default_storage.save("jobs/out/2.json", ContentFile(b"{}"))
+    Job.objects.filter(pk=own.pk).update(state="succeeded", output=name, output_name="report.json", result={"arm": "A"})
+    addresses = [f"{BASE}{own.pk}/", f"{BASE}{own.pk}/output/", f"{API}{own.pk}/", f"{API}{own.pk}/output/"]
+    assert {logged_in(expert).get(path).status_code for path in addresses} == {200}
+    Membership.objects.filter(user=expert).update(role="expert")
+    assert {logged_in(expert).get(path).status_code for path in addresses} == {404}
+    assert logged_in(expert).get(API).json()["results"] == []
+    Membership.objects.filter(user=expert).update(role="pm")
+    assert logged_in(expert).get(f"{API}{own.pk}/").status_code == 200  # a PM reads reports
+
+
+def test_every_command_with_queue_says_which_right_it_needs():
+    assert {"freeze_version", "report", "import_ratings", "check_examples", "export_examples"} <= set(rights())
+    assert all(isinstance(right, Right) for right in rights().values())
