@@ -1,14 +1,12 @@
-"""Example → chat messages; Version → JSONL. The only place where a prompt's shape is decided."""
+"""Example → chat messages, as models are asked and trained. The only place where a prompt's shape is decided."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalhub.datasets.models import Example, Version, VersionExample
+from evalhub.datasets.models import Version, VersionExample
 
 Message = dict[str, str]  # {"role": "system" | "user" | "assistant", "content": text}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -55,28 +53,3 @@ def entries(version: Version, split: str = "") -> Iterator[VersionExample]:
     """The frozen entries in order, in constant memory; of one split, or of all."""
     chosen = version.entries.filter(split=split) if split else version.entries.all()
     return chosen.order_by("position").iterator(chunk_size=500)
-
-
-def version_lines(version: Version, split: str = "") -> Iterator[str]:
-    """JSONL of the frozen values with their split; what it says can be imported again, and is what the hash covers."""
-    for entry in entries(version, split):
-        yield json.dumps({**entry.values, "split": entry.split}, ensure_ascii=False) + "\n"
-
-
-def harmless_cell(value: object) -> object:
-    """A table cell that no spreadsheet takes for a formula: text that begins like one gets a quote before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
-COLUMNS = ("id", "category", "instruction", "input", "output", "system", "source", "language", "split", "state")
-
-
-def example_columns() -> list[str]:
-    """The header of a table of current examples; its names can be imported again."""
-    return list(COLUMNS)
-
-
-def example_cells(example: Example) -> list[object]:
-    """One example as a row of that table, no cell a formula."""
-    values = {**vars(example), "id": example.key, "split": example.wanted_split}
-    return [harmless_cell(values[name]) for name in COLUMNS]

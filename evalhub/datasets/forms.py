@@ -1,15 +1,23 @@
 """What people type into the pages of the datasets room."""
 
+import hashlib
+import json
+import secrets
 from typing import Any
 
 from django import forms
+from django.db.models import Max
+from django.http import QueryDict
 
+from evalhub.datasets.freezing import Plan
 from evalhub.datasets.importing import FIELDS
 from evalhub.datasets.models import Dataset, ImportBatch, Split
+from evalhub.datasets.replaying import Replay
 
 LABELS = {
     "instruction": "Instruction", "input": "Input", "output": "Output", "system": "System text", "category": "Category",
     "source": "Source document", "language": "Language", "tags": "Tags", "wanted_split": "Split", "key": "Id",
+    "history": "Earlier turns",
 }  # fmt: skip
 
 
@@ -52,13 +60,36 @@ class ImportForm(forms.Form):
 
 
 class FreezeForm(forms.Form):
+    """How a version is wanted. Per cent for people; `plan` has shares."""
+
     note = forms.CharField(max_length=255, required=False)
-    train = forms.IntegerField(min_value=1, max_value=100, initial=80)
-    validation = forms.IntegerField(min_value=0, max_value=100, initial=10)
-    test = forms.IntegerField(min_value=0, max_value=100, initial=10)
+    train = forms.IntegerField(min_value=1, max_value=100, initial=90)
+    validation = forms.IntegerField(min_value=0, max_value=99, initial=10)
+    test = forms.IntegerField(min_value=0, max_value=99, initial=0)
+    min_test = forms.IntegerField(min_value=0, max_value=10**6, initial=0, required=False)
     seed = forms.IntegerField(min_value=0, max_value=2**31 - 1, initial=7)
     keep_test = forms.BooleanField(required=False, initial=True)
+    replay = forms.ChoiceField(required=False)
+    replay_percent = forms.IntegerField(min_value=1, max_value=50, initial=10, required=False)
     leak_reason = forms.CharField(max_length=1000, required=False)
+    request_key = forms.CharField(max_length=64, required=False)
+
+    def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dataset = dataset
+        self.fields["replay"].choices = [("", "None"), *_replayable(dataset)]  # type: ignore[attr-defined]
+        self.fields["request_key"].initial = secrets.token_hex(16)
+        if dataset.is_benchmark:
+            for name in ("train", "validation", "test", "seed"):
+                self.fields[name].required = False
+
+    @classmethod
+    def asked_before(cls, query: QueryDict, dataset: Dataset) -> "FreezeForm":
+        """The form as somebody filled it in before: ?train=90&…; with no word of it in the address, as it starts."""
+        given = {name: query[name] for name in cls.base_fields if name in query and name != "request_key"}
+        if given:
+            given["keep_test"] = query.get("keep_test", "")
+        return cls(initial=given, dataset=dataset)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -67,9 +98,42 @@ class FreezeForm(forms.Form):
             raise forms.ValidationError("Train, validation and test add up to 100 per cent.")
         return cleaned
 
-    def shares(self) -> tuple[float, float, float]:
-        train, validation, test = (self.cleaned_data[name] / 100 for name in ("train", "validation", "test"))
-        return train, validation, test
+    def asked(self) -> dict[str, Any]:
+        """What actions.freeze_version and actions.request_freeze want to know."""
+        names = ("note", "leak_reason")
+        return {**{name: self.cleaned_data[name] for name in names}, "plan": self.plan(), "request_key": self.key()}
+
+    def plan(self) -> Plan:
+        given = self.cleaned_data
+        if self.dataset.is_benchmark:
+            return Plan(shares=(0, 0, 1))
+        train, validation, test = (given[name] / 100 for name in ("train", "validation", "test"))
+        name, _, number = given["replay"].rpartition("@")
+        replay = Replay(name, (given["replay_percent"] or 10) / 100, int(number)) if name else None
+        return Plan((train, validation, test), given["seed"], given["keep_test"], given["min_test"] or 0, replay)
+
+    def key(self) -> str | None:
+        """Names this very request: the form that was opened, and what was filled in."""
+        token = self.cleaned_data["request_key"]
+        filled = json.dumps(self.cleaned_data, sort_keys=True, default=str)
+        return hashlib.sha256(filled.encode()).hexdigest() if token else None
+
+    def settings(self) -> list[tuple[str, Any]]:
+        """(name, value) of all that was chosen, for hidden fields and addresses; the reason for leaks is no setting."""
+        chosen = ((field.html_name, field.value()) for field in self if field.name != "leak_reason")
+        return [(name, "on" if value is True else value) for name, value in chosen if not _is_left_out(value)]
+
+
+def _is_left_out(value: Any) -> bool:
+    """Whether a form that is sent would not name it; 0 is a value."""
+    return value is None or value is False or value == ""
+
+
+def _replayable(dataset: Dataset) -> list[tuple[str, str]]:
+    """(value, label) of the last version of each other dataset of the project that may be trained on."""
+    others = dataset.project.datasets.exclude(pk=dataset.pk).filter(is_benchmark=False)
+    last = others.annotate(last=Max("versions__number")).filter(last__isnull=False).order_by("name")
+    return [(f"{other.slug}@{other.last}", f"{other.name} v{other.last}") for other in last]
 
 
 class ExampleForm(forms.Form):

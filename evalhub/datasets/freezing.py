@@ -1,92 +1,166 @@
-"""How a version is made: who stands on which side, what leaks, and the copy of the texts with its hash."""
+"""How a version is decided: what is approved now, who stands on which side, what leaks, what is replayed.
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+All of it is reading and reckoning, outside of any transaction; `store` then keeps it in a short one, and only if the
+examples are still as they were looked at (entries.py).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
-from django.db.models import Max
-
 from evalhub.accounts.models import User
-from evalhub.datasets import leakage
+from evalhub.datasets import entries, guarded, leakage, replaying
+from evalhub.datasets.entries import FROZEN, Entry, Given
+from evalhub.datasets.importing import fingerprint
 from evalhub.datasets.leakage import Leak
-from evalhub.datasets.models import Dataset, Example, Split, Version, VersionExample
-from evalhub.datasets.splitting import Candidate, assign_sides, leaks, prompt_key, torn_documents
+from evalhub.datasets.models import Dataset, Example, Split, Version
+from evalhub.datasets.replaying import Replay, Replayed
+from evalhub.datasets.splitting import (
+    COLLECTION_EXAMPLES,
+    COLLECTION_SHARE,
+    Candidate,
+    Shares,
+    assign_sides,
+    collections,
+    leaks,
+    prompt_key,
+    torn_documents,
+)
 from evalhub.errors import Refused
+from evalhub.progress import Heard
 
-CHUNK = 500
-FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
-READ = ("instruction", "input", "system", "history", "source", "category", "wanted_split")
+SHARES: Shares = (0.9, 0.1, 0.0)
+SEED = 7
+METHOD = (
+    "kept test set, then given split, else seeded by source document, prompt and near duplicates, stratified by "
+    "category, collection and length"
+)
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Plan:
     """How the user wants it split."""
 
-    shares: tuple[float, float, float]
-    seed: int
-    keep_test: bool
+    shares: Shares = SHARES
+    seed: int = SEED
+    keep_test: bool = True
+    min_test: int = 0  # examples that the test set has at least
+    replay: Replay | None = None
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What was decided: {example id: side}, from which candidates, with which leaks."""
+class Decided:
+    """What was decided, from which rows {example id: values}, with which leaks; `watch` is what was guarded then."""
 
     plan: Plan
-    candidates: Sequence[Candidate]
+    rows: dict[int, dict[str, Any]]
+    candidates: list[Candidate]
     sides: dict[int, str]
     leaks: list[Leak]
-    carried: int  # examples that are tested because the last version tested them
+    test_set: dict[str, int]
     kin: int  # groups of near duplicates
+    watch: guarded.Watch
+    replayed: Replayed | None = None
+
+    @cached_property
+    def own(self) -> list[Entry]:
+        """The dataset's own examples on their sides, in order."""
+        return [
+            Entry(pk, row["revision_number"], self.sides[pk], {name: row[name] for name in FROZEN}, row["updated_at"])
+            for pk, row in self.rows.items()
+        ]
+
+    @property
+    def replays(self) -> list[Entry]:
+        return self.replayed.entries if self.replayed else []
 
 
-def sound_shares(shares: Sequence[float]) -> tuple[float, float, float]:
-    """The three shares, summing to 1. Raises Refused."""
+@dataclass(frozen=True)
+class Draft:
+    """A version that only waits to be stored: its words, its numbers, its hash, and what is to be copied."""
+
+    counts: dict[str, int]
+    settings: dict[str, Any]
+    data_hash: str
+    own: list[Given]
+    replays: list[Given]
+    source: Version | None  # of the replays
+
+
+def sound_plan(dataset: Dataset, plan: Plan) -> Plan:
+    """The plan, if it can be followed. Raises Refused."""
+    shares = plan.shares
     if len(shares) != 3 or any(not 0 <= share <= 1 for share in shares) or abs(sum(shares) - 1) > 0.001:
         raise Refused(
             "The shares of train, validation and test are three numbers between 0 and 1 that add up to 1.",
             field="shares",
         )
-    if shares[0] == 0:
+    if dataset.is_benchmark and tuple(shares) != (0, 0, 1):
+        raise Refused(
+            f"{dataset} is a benchmark: its prompts test models and are never trained on. Freeze it with the shares "
+            "0, 0, 1 (all of it is a test set), or say on its page that it is no benchmark.",
+            field="shares",
+        )
+    if shares[0] == 0 and not dataset.is_benchmark:
         raise Refused("The share of train cannot be 0.", field="shares")
-    train, validation, test = (float(share) for share in shares)
-    return train, validation, test
+    if plan.min_test < 0:
+        raise Refused("A test set cannot have fewer than 0 examples.", field="min_test")
+    return plan
 
 
-def split(dataset: Dataset, plan: Plan) -> Sides:
-    """Decide the sides and look for leaks. Raises Refused for no examples, or one prompt on two sides."""
+def decide(dataset: Dataset, plan: Plan, heard: Heard | None = None) -> Decided:
+    """Decide the sides, look for leaks, draw what is replayed; `heard` learns of the examples compared.
+
+    Raises Refused for no examples, one prompt on two sides, a test set below its minimum, or a replay that cannot be.
+    """
+    watch = guarded.watch(dataset.project)
     rows = _approved(dataset)
     if not rows:
         raise Refused("There is nothing to freeze: this dataset has no approved examples.")
-    carried = _tested_before(dataset) & set(rows) if plan.keep_test else set()
-    candidates = [_candidate(pk, values, Split.TEST if pk in carried else "") for pk, values in rows.items()]
-    kin, pairs = leakage.kin({pk: leakage.prompt_text(values) for pk, values in rows.items()})
-    sides = assign_sides(candidates, shares=plan.shares, seed=plan.seed, kin=kin)
+    tested = _tested_before(dataset) if plan.keep_test else {}
+    candidates = [_candidate(dataset, pk, values, pk in tested) for pk, values in rows.items()]
+    kin = leakage.kin(rows, heard)
+    sides = assign_sides(candidates, shares=plan.shares, seed=plan.seed, kin=kin, min_test=plan.min_test)
     _refuse_torn_prompts(dataset, candidates, sides)
-    tested = {pk for pk, side in sides.items() if side == Split.TEST}
-    train = {pk: rows[pk] for pk, side in sides.items() if side == Split.TRAIN}
-    here = leakage.within(pairs, sides, rows, dataset.slug)
-    found = here + leakage.across(dataset.project, train, tested_here=tested)
-    return Sides(plan, candidates, sides, found, len(carried), len(kin))
+    _refuse_small_test(plan, candidates, sides)
+    guards = _guards(dataset, rows, sides)
+    found = leakage.across({pk: rows[pk] for pk in rows if sides[pk] == Split.TRAIN}, guards)
+    replayed = _replayed(dataset, plan, rows, sides, guards)
+    carried = _test_set(dataset, tested, rows, sides)
+    return Decided(plan, rows, candidates, sides, found, carried, len(kin), watch, replayed)
 
 
 def _approved(dataset: Dataset) -> dict[int, dict[str, Any]]:
-    rows = dataset.examples.filter(state=Example.State.APPROVED).order_by("id").select_for_update().values("id", *READ)
-    return {row.pop("id"): row for row in rows.iterator(chunk_size=1000)}
+    """{id: values} of the approved examples by id: one statement, so they are as they were at one moment."""
+    approved = dataset.examples.filter(state=Example.State.APPROVED).order_by("id")
+    rows = approved.values("id", "revision_number", "updated_at", "wanted_split", *FROZEN)
+    return {row.pop("id"): row for row in rows.iterator(chunk_size=2000)}
 
 
-def _tested_before(dataset: Dataset) -> set[int]:
+def _tested_before(dataset: Dataset) -> dict[int, int]:
+    """{example id: revision} of what the last version tests."""
     last = dataset.versions.first()
-    tested = last.entries.filter(split=Split.TEST) if last else VersionExample.objects.none()
-    return set(tested.values_list("example_id", flat=True))
+    return dict(last.entries.filter(split=Split.TEST).values_list("example_id", "revision_number")) if last else {}
 
 
-def _candidate(pk: int, values: Mapping[str, Any], side: str) -> Candidate:
+def _candidate(dataset: Dataset, pk: int, values: Values, tested: bool) -> Candidate:
+    prompt = _prompt(values)
+    length = sum(len(values[name]) for name in ("instruction", "input", "output"))
+    wanted = Split.TEST if tested or dataset.is_benchmark else values["wanted_split"]
+    return Candidate(pk, prompt, values["source"], values["category"], wanted, length)
+
+
+def _prompt(values: Values) -> str:
+    """What stands on one side only: instruction, input and context, case and white space aside."""
     context = "\n".join([values["system"], *(turn["content"] for turn in values["history"])])
-    prompt = prompt_key(values["instruction"], values["input"], context)
-    return Candidate(pk, prompt, values["source"], values["category"], side or values["wanted_split"])
+    return prompt_key(values["instruction"], values["input"], context)
+
+
+def _on(side: str, sides: Mapping[int, str]) -> set[int]:
+    return {pk for pk, found in sides.items() if found == side}
 
 
 def _refuse_torn_prompts(dataset: Dataset, candidates: Sequence[Candidate], sides: dict[int, str]) -> None:
@@ -100,80 +174,119 @@ def _refuse_torn_prompts(dataset: Dataset, candidates: Sequence[Candidate], side
         )
 
 
-def store(dataset: Dataset, decided: Sides, *, by: User, note: str, leak_reason: str) -> Version:
-    """The version with a copy of all texts, and its hash. Raises Refused if the last version is the same."""
-    last = dataset.versions.aggregate(last=Max("number"))["last"] or 0
+def _refuse_small_test(plan: Plan, candidates: Sequence[Candidate], sides: Mapping[int, str]) -> None:
+    count = len(_on(Split.TEST, sides))
+    if count < plan.min_test:
+        fixed = sum(item.wanted not in ("", Split.TEST) for item in candidates)
+        raise Refused(
+            f"A test set of at least {plan.min_test:,} examples was asked for, and {count:,} can be tested: "
+            f"{fixed:,} of the {len(candidates):,} approved examples have another split of their own. "
+            "Ask for fewer, or import more examples.",
+            field="min_test",
+        )
+
+
+def _test_set(
+    dataset: Dataset, tested: Mapping[int, int], rows: Mapping[int, Values], sides: Mapping[int, str]
+) -> dict[str, int]:
+    """What became of the test set of the last version: how many were tested, kept, edited since, left out, added."""
+    last, now = dataset.versions.first(), _on(Split.TEST, sides)
+    kept = tested.keys() & rows.keys()
+    edited = sum(rows[pk]["revision_number"] != tested[pk] for pk in kept)
+    counts = {"tested": len(tested), "kept": len(kept), "edited": edited, "left_out": len(tested) - len(kept)}
+    return {"version": last.number, **counts, "added": len(now - kept)} if last and tested else {}
+
+
+def _guards(dataset: Dataset, rows: Mapping[int, Values], sides: Mapping[int, str]) -> list[guarded.Guarded]:
+    """What is tested here, then what is tested elsewhere in the project."""
+    here = [pk for pk in rows if sides[pk] == Split.TEST]
+    own = [guarded.Guarded(pk, dataset.slug, 0, rows[pk]) for pk in here]
+    return [*own, *guarded.all_of(dataset.project, but=set(here))]
+
+
+def _replayed(
+    dataset: Dataset, plan: Plan, rows: Mapping[int, Values], sides: Mapping[int, str], guards: list[guarded.Guarded]
+) -> Replayed | None:
+    if plan.replay is None:
+        return None
+    source = replaying.source_of(dataset, plan.replay)
+    watched = (rows[pk] for pk in rows if sides[pk] == Split.VALIDATION)
+    texts = map(guarded.prompt_text, chain(watched, (guard.values for guard in guards)))
+    trained = len(_on(Split.TRAIN, sides))
+    there = _there(rows, sides)
+    return replaying.drawn(source, plan.replay.share, trained=trained, seed=plan.seed, there=there, apart_from=texts)
+
+
+def _there(rows: Mapping[int, Values], sides: Mapping[int, str]) -> Callable[[Values], bool]:
+    """Whether a text is one of these, so that it is not trained on twice, or has the prompt of one not trained on."""
+    texts = {fingerprint(values) for values in rows.values()}
+    prompts = {_prompt(rows[pk]) for pk in rows if sides[pk] != Split.TRAIN}
+    return lambda values: fingerprint(values) in texts or _prompt(values) in prompts
+
+
+def still_so(dataset: Dataset, decided: Decided) -> bool:
+    """Whether nothing more is approved, and nothing more is guarded, than was looked at."""
+    approved = dataset.examples.filter(state=Example.State.APPROVED).count()
+    return approved == len(decided.rows) and guarded.watch(dataset.project) == decided.watch
+
+
+def draft(decided: Decided, leak_reason: str) -> Draft:
+    """What is to be stored, ready: made before the transaction, since others wait in it."""
+    present = [entry.split for entry in chain(decided.own, decided.replays)]
+    return Draft(
+        counts={**{side.value: present.count(side) for side in Split}, "total": len(present)},
+        settings=_settings(decided, leak_reason),
+        data_hash=entries.data_hash(chain(decided.own, decided.replays)),
+        own=entries.given(decided.own),
+        replays=entries.given(decided.replays, after=len(decided.own)),
+        source=decided.replayed.version if decided.replayed else None,
+    )
+
+
+def store(
+    dataset: Dataset, made: Draft, *, by: User, note: str, request_key: str | None, heard: Heard | None = None
+) -> Version | None:
+    """The version with a copy of all texts; None if an example is not as it was looked at (then undo all of it).
+
+    Raises Refused if the last version holds exactly the same; to accept a leak is a decision of its own.
+    """
+    last = dataset.versions.first()
+    if last and last.data_hash == made.data_hash and "leaks" not in made.settings:
+        raise Refused(
+            f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
+        )
     version = Version.objects.create(
-        dataset=dataset, number=last + 1, note=note[:255], frozen_by=by,
-        settings=_settings(decided, leak_reason), counts=_counts(decided.sides),
+        dataset=dataset, number=last.number + 1 if last else 1, note=note[:255], frozen_by=by, request_key=request_key,
+        data_hash=made.data_hash, settings=made.settings, counts=made.counts,
     )  # fmt: skip
-    version.data_hash = _freeze_entries(version, decided.sides)
-    if not decided.leaks:  # accepting a leak is a decision of its own, also over the same examples
-        _refuse_repetition(version)
-    version.save(update_fields=["data_hash"])
-    return version
+    copied = entries.copy_examples(version, made.own, heard)
+    if copied and made.source:
+        copied = entries.copy_entries(version, made.replays, made.source)
+    return version if copied else None
 
 
-def _counts(sides: dict[int, str]) -> dict[str, int]:
-    present = list(sides.values())
-    return {**{side.value: present.count(side) for side in Split}, "total": len(present)}
-
-
-def _settings(decided: Sides, leak_reason: str) -> dict[str, Any]:
+def _settings(decided: Decided, leak_reason: str) -> dict[str, Any]:
     candidates, plan = decided.candidates, decided.plan
-    settings = {
+    kept, apart = decided.test_set.get("kept", 0), collections(candidates)
+    settings: dict[str, Any] = {
         "seed": plan.seed,
         "shares": list(plan.shares),
-        "given_splits": sum(bool(item.wanted) for item in candidates) - decided.carried,
-        "kept_test": decided.carried,
-        "documents": len({item.source for item in candidates if item.source}),
+        "min_test": plan.min_test,
+        "given_splits": sum(bool(item.wanted) for item in candidates) - kept,
+        "kept_test": kept,
+        "documents": len({item.source for item in candidates if item.source} - apart.keys()),
         "torn_documents": torn_documents(candidates, decided.sides),
+        "collections": apart,
+        "collection": {"examples": COLLECTION_EXAMPLES, "share": COLLECTION_SHARE},
         "near_duplicates": decided.kin,
-        "method": "kept test set, then given split, else seeded by source document, prompt and near duplicates, "
-        "stratified by category",
-        "gate": leakage.described(),
+        "method": METHOD,
+        "gate": leakage.described() | {"benchmarks": decided.watch.benchmarks},
     }
+    if decided.test_set:
+        settings["test_set"] = decided.test_set
+    if decided.replayed:
+        settings["replay"] = decided.replayed.as_json()
     if decided.leaks:
         shown = [leak.as_json() for leak in decided.leaks[: leakage.MOST_KEPT]]
         settings["leaks"] = {"reason": leak_reason, "count": len(decided.leaks), "pairs": shown}
     return settings
-
-
-def _freeze_entries(version: Version, sides: dict[int, str]) -> str:
-    """Copy the texts and return their hash: sha256 over the sorted sha256 of each row's canonical JSON."""
-    digests: list[str] = []
-    position = 0
-    examples = version.dataset.examples.filter(state=Example.State.APPROVED)
-    stream: Iterator[Example] = examples.order_by("id").iterator(chunk_size=CHUNK)
-    while chunk := list(islice(stream, CHUNK)):
-        frozen = [
-            _entry(version, example, sides[example.pk], position + at)
-            for at, example in enumerate(chunk, start=1)
-            if example.pk in sides
-        ]
-        VersionExample.objects.bulk_create(frozen)
-        digests += [row_digest(entry.values, entry.split) for entry in frozen]
-        position += len(chunk)
-    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
-
-
-def _entry(version: Version, example: Example, side: str, position: int) -> VersionExample:
-    values = {name: getattr(example, name) for name in FROZEN}
-    return VersionExample(
-        version=version, example=example, split=side, position=position,
-        revision_number=example.revision_number, values=values,
-    )  # fmt: skip
-
-
-def row_digest(values: Mapping[str, Any], split: str) -> str:
-    """sha256 (hex) of canonical JSON: {**values, "split": split}, keys sorted, no spaces, UTF-8."""
-    canonical = json.dumps({**values, "split": split}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _refuse_repetition(version: Version) -> None:
-    last = Version.objects.filter(dataset=version.dataset, number=version.number - 1).first()
-    if last and last.data_hash == version.data_hash:
-        raise Refused(
-            f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
-        )

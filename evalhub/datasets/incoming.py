@@ -1,6 +1,5 @@
 """Uploaded files between the preview and the import: kept in storage, named by a signed token, cleared after a day."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -17,6 +16,7 @@ from django.utils import timezone
 from evalhub.accounts.models import User
 from evalhub.datasets.models import Dataset
 from evalhub.errors import Refused
+from evalhub.jobs.files import local_file
 
 FOLDER = "incoming"
 DAY = 24 * 3600
@@ -53,20 +53,6 @@ def kept_file(token: str, *, dataset: Dataset, by: User) -> Iterator[tuple[Path,
     name, file_name = _opened(token, dataset, by)
     with default_storage.open(name, "rb") as stored, local_file(stored) as path:
         yield path, file_name
-
-
-@contextmanager
-def local_file(stored: Any) -> Iterator[Path]:
-    """`stored` itself where storage is a local folder, otherwise a temporary copy."""
-    own = getattr(getattr(stored, "file", stored), "name", "")
-    if isinstance(own, str) and Path(own).is_file():
-        yield Path(own)
-        return
-    with tempfile.NamedTemporaryFile() as copy:
-        for block in stored.chunks():
-            copy.write(block)
-        copy.flush()
-        yield Path(copy.name)
 
 
 def discard(token: str, *, dataset: Dataset, by: User) -> None:

@@ -3,10 +3,12 @@
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from evalhub.accounts.models import Project, User
+from evalhub.jobs.models import Lived
 
 
 class Dataset(models.Model):
@@ -17,6 +19,13 @@ class Dataset(models.Model):
     slug = models.SlugField(max_length=120)
     description = models.TextField(blank=True)
     credit = models.TextField(blank=True, help_text="Source and licence of the data, shown wherever it is used.")
+    is_benchmark = models.BooleanField(
+        default=False, help_text="Its prompts test models and are never trained on; checks look for copies of them."
+    )
+    thresholds = models.JSONField(default=dict, blank=True, help_text="Of the checks, where they are not the usual.")
+    second_approval = models.BooleanField(
+        default=False, db_default=False, help_text="An example is approved once two different people have approved it."
+    )
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -37,15 +46,8 @@ class Split(models.TextChoices):
     TEST = "test", "Test"
 
 
-class ImportBatch(models.Model):
-    """One file brought in: what was kept, what was set aside and why. A job: the row is the truth (lifecycle.py)."""
-
-    class State(models.TextChoices):
-        QUEUED = "queued", "Waiting"
-        RUNNING = "running", "Running"
-        SUCCEEDED = "succeeded", "Succeeded"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Stopped"
+class ImportBatch(Lived):
+    """One file brought in: what was kept, what was set aside and why; `done` counts the rows gone through."""
 
     class Policy(models.TextChoices):
         SET_ASIDE = "set-aside", "Store the good rows, set the others aside"
@@ -57,25 +59,10 @@ class ImportBatch(models.Model):
     sha256 = models.CharField(max_length=64)
     policy = models.CharField(max_length=20, choices=Policy.choices, default=Policy.SET_ASIDE)
     mapping = models.JSONField(default=dict, blank=True)
-    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
-    total = models.PositiveIntegerField(default=0, help_text="Rows of the file, once they are counted.")
-    done = models.PositiveIntegerField(default=0, help_text="Rows gone through; an interrupted import goes on after.")
-    eta_seconds = models.FloatField(null=True, blank=True)
-    attempt = models.PositiveIntegerField(default=0, help_text="Fencing number: only its holder may write.")
-    losses = models.PositiveIntegerField(default=0, help_text="Workers lost with this import.")
-    heartbeat_at = models.DateTimeField(null=True, blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True, help_text="When the queue was last told.")
-    request_key = models.CharField(
-        max_length=64, null=True, blank=True, help_text="Of the form that asked: a second click finds the import."
-    )
     imported = models.PositiveIntegerField(default=0)
     set_aside = models.PositiveIntegerField(default=0)
     unchanged = models.PositiveIntegerField(default=0)
     problems = models.JSONField(default=list, blank=True)
-    message = models.TextField(blank=True)
-    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-id"]
@@ -88,14 +75,17 @@ class ImportBatch(models.Model):
         return f"{self.file_name} → {self.dataset}"
 
     @property
-    def is_live(self) -> bool:
-        return self.state in (self.State.QUEUED, self.State.RUNNING)
+    def in_one_step(self) -> bool:
+        return self.policy == self.Policy.ALL_OR_NOTHING
 
     @property
     def may_go_on(self) -> bool:
         """Whether trying again could store more: it ended before the end of its file."""
         stopped = self.state in (self.State.FAILED, self.State.CANCELLED)
         return stopped and bool(self.file.name) and not 0 < self.total <= self.done
+
+
+FACETS = ("state", "category", "wanted_split", "language")  # in indexes, so that a walk asks the index alone
 
 
 class Example(models.Model):
@@ -106,7 +96,7 @@ class Example(models.Model):
         APPROVED = "approved", "Approved"
         REJECTED = "rejected", "Rejected"
 
-    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples")
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="examples", db_index=False)  # see Meta.indexes
     batch = models.ForeignKey(ImportBatch, models.SET_NULL, null=True, blank=True, related_name="examples")
     key = models.CharField(max_length=200, blank=True, help_text="The id that the row carried in its file, if any.")
     instruction = models.TextField()
@@ -124,7 +114,20 @@ class Example(models.Model):
     origin = models.JSONField(
         default=dict, blank=True, help_text="Where a proposal comes from: study, item, arm, score."
     )
+    first_approver = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False,
+        help_text="Who approved it; still proposed where a second person has to.",
+    )  # fmt: skip
+    second_approver = models.ForeignKey(
+        User, models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )  # fmt: skip
     fingerprint = models.CharField(max_length=64, help_text="sha256 of the normalised row; makes imports idempotent.")
+    output_length = models.GeneratedField(
+        expression=Length("output"), output_field=models.IntegerField(), db_persist=True
+    )
+    searchable = models.BooleanField(
+        default=False, db_default=False, help_text="Whether the text index knows it (searching.py); else it is read."
+    )
     revision_number = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
@@ -134,10 +137,29 @@ class Example(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["dataset", "fingerprint"], name="example_once_per_dataset"),
             models.CheckConstraint(condition=~Q(instruction=""), name="example_has_instruction"),
+            models.CheckConstraint(condition=~Q(first_approver=F("second_approver")), name="example_two_people"),
+            models.CheckConstraint(
+                condition=Q(second_approver=None) | Q(first_approver__isnull=False, state="approved"),
+                name="example_second_after_first",
+            ),
         ]
-        indexes: ClassVar = [
-            models.Index(fields=["dataset", "state"]),
-            models.Index(fields=["dataset", "category"]),
+        indexes: ClassVar = [  # each ends on the id, so that a page of any order or filter is one walk (paging.py)
+            models.Index(
+                fields=["dataset", "id"], name="example_by_id", include=["output_length", "updated_at", *FACETS]
+            ),
+            models.Index(fields=["dataset", "state", "id"], name="example_by_state"),
+            models.Index(fields=["dataset", "category", "id"], name="example_by_category"),
+            models.Index(fields=["dataset", "source", "id"], name="example_by_source"),
+            models.Index(fields=["dataset", "language", "id"], name="example_by_language"),
+            models.Index(fields=["dataset", "wanted_split", "id"], name="example_by_split"),
+            models.Index(
+                fields=["dataset", "output_length", "id"], name="example_by_length", include=["updated_at", *FACETS]
+            ),
+            models.Index(
+                fields=["dataset", "updated_at", "id"], name="example_by_change", include=["output_length", *FACETS]
+            ),
+            models.Index(fields=["dataset", "id"], name="example_by_hand", condition=Q(batch=None)),
+            models.Index(fields=["dataset", "id"], name="example_unindexed", condition=Q(searchable=False)),
         ]
 
     def __str__(self) -> str:
@@ -147,17 +169,18 @@ class Example(models.Model):
 class Revision(models.Model):
     """One state of an example's texts. The first revision is the row as imported."""
 
-    example = models.ForeignKey(Example, models.CASCADE, related_name="revisions")
+    example = models.ForeignKey(Example, models.CASCADE, related_name="revisions", db_index=False)  # see the constraint
     number = models.PositiveIntegerField()
     values = models.JSONField()
-    fingerprint = models.CharField(max_length=64, blank=True, db_index=True, help_text="As Example.fingerprint.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="As Example.fingerprint.")
     reason = models.CharField(max_length=255, blank=True)
-    author = models.ForeignKey(User, models.PROTECT, related_name="+")
+    author = models.ForeignKey(User, models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["example", "number"], name="revision_number_once")]
+        indexes: ClassVar = [models.Index(fields=["fingerprint"], name="revision_by_fingerprint")]
 
     def __str__(self) -> str:
         return f"{self.example} r{self.number}"
@@ -172,12 +195,18 @@ class Version(models.Model):
     settings = models.JSONField(default=dict)
     counts = models.JSONField(default=dict)
     data_hash = models.CharField(max_length=64)
+    request_key = models.CharField(
+        max_length=64, null=True, blank=True, help_text="Of the form or job that asked: a second click finds it."
+    )
     frozen_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     frozen_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering: ClassVar = ["dataset", "-number"]
-        constraints: ClassVar = [models.UniqueConstraint(fields=["dataset", "number"], name="version_number_once")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="version_number_once"),
+            models.UniqueConstraint(fields=["dataset", "request_key"], name="one_version_per_request"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.dataset} v{self.number}"
@@ -203,3 +232,142 @@ class VersionExample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.example} in {self.version}"
+
+
+class CheckRun(models.Model):
+    """The checks over examples of a dataset at one moment: which ones, with which thresholds, and what they found."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="checks")
+    query = models.TextField(blank=True, help_text="The filter, as in an address; empty: all that were approved.")
+    settings = models.JSONField(default=dict, help_text="Every threshold as it was.")
+    report = models.JSONField(default=dict, help_text="What was counted: checks, balance, lengths, diversity.")
+    examples = models.PositiveIntegerField(default=0, help_text="How many were looked at.")
+    read_at = models.DateTimeField(help_text="When their texts were read; later changes are not in it.")
+    seconds = models.FloatField(default=0)
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Check {self.pk} of {self.dataset}"
+
+
+class Flag(models.Model):
+    """Something that a check found about an example, and why. Flags last until the same examples are checked again."""
+
+    run = models.ForeignKey(CheckRun, models.CASCADE, related_name="flags")
+    example = models.ForeignKey(Example, models.CASCADE, related_name="flags")
+    kind = models.CharField(max_length=30)
+    reason = models.CharField(max_length=255, blank=True)
+    group = models.PositiveIntegerField(null=True, blank=True, help_text="Examples flagged together share a number.")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "kind", "example"], name="flag_once_per_check"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["run", "kind", "group"])]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.example}"
+
+
+class SavedView(models.Model):
+    """A name for a filter of a dataset's examples, shared by all who see the dataset."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=80)
+    query = models.TextField(help_text="The filter and order, as they stand in the address.")
+    created_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [models.UniqueConstraint(fields=["dataset", "name"], name="saved_view_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Change(models.Model):
+    """What a person did to one example or to many at one moment: decided, tagged, edited. It can be undone once."""
+
+    dataset = models.ForeignKey(Dataset, models.CASCADE, related_name="changes", db_index=False)
+    verb = models.CharField(max_length=20)
+    value = models.CharField(max_length=120, blank=True, help_text="The tag, category or split that was given.")
+    reason = models.CharField(max_length=255, blank=True)
+    query = models.TextField(blank=True, help_text="The filter that chose the examples, if one did.")
+    count = models.PositiveIntegerField(default=0, help_text="How many examples were different afterwards.")
+    passed_over = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="How many the filter no longer left when their turn came."
+    )
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField(help_text="Also `updated_at` of each example, until somebody changes it again.")
+    undone_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    restored = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["dataset", "by", "id"], name="change_of_person")]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(undone_by=None, undone_at=None) | Q(undone_by__isnull=False, undone_at__isnull=False),
+                name="change_undone_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.count}"
+
+    @property
+    def left_alone(self) -> int:
+        """How many were not restored, because somebody had changed them since."""
+        return self.count - self.restored
+
+
+class ChangedExample(models.Model):
+    """An example that a change touched, with what it had been before."""
+
+    change = models.ForeignKey(Change, models.CASCADE, related_name="examples", db_index=False)
+    example = models.ForeignKey(Example, models.CASCADE, related_name="changes")
+    before = models.JSONField(help_text="Field → its value before.")
+    restored = models.BooleanField(default=False, db_default=False, help_text="Undone: as if it had not happened.")
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["change", "example"], name="example_once_per_change"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.change}: {self.example}"
+
+
+class Lease(models.Model):
+    """Who looks at an example just now, so that the queue gives it to nobody else; it runs out by itself."""
+
+    example = models.OneToOneField(Example, models.CASCADE, related_name="lease")
+    holder = models.ForeignKey(User, models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.example}: {self.holder}"
+
+
+class Comment(models.Model):
+    """What somebody says about an example."""
+
+    example = models.ForeignKey(Example, models.CASCADE, related_name="comments")
+    author = models.ForeignKey(User, models.PROTECT, related_name="+")
+    text = models.TextField(max_length=4000)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [models.CheckConstraint(condition=~Q(text=""), name="comment_says_something")]
+
+    def __str__(self) -> str:
+        return f"{self.author}: {self.text[:40]}"

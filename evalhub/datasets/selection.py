@@ -1,53 +1,78 @@
-"""Questions about datasets: filtered examples, counts, readiness. Reads only, in a constant number of queries."""
+"""Questions about datasets: filtered examples, counts. Reads only, in a constant number of queries."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.cache import cache
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery
+from django.db import connection
+from django.db.models import Count, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.lookups import GreaterThan
+from django.utils import timezone
 
 from evalhub.accounts.models import Project
-from evalhub.datasets.models import Dataset, Example, Split, Version
-from evalhub.datasets.quality import QualityReport, Text, quality_report
+from evalhub.datasets.counting import Tally, count_of
+from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, Version
+from evalhub.datasets.searching import found, planned
 
-CACHE_SECONDS = 3600
 TITLE = 90  # characters of a text shown as its title
+
+
+PROVENANCES = (("file", "Imported"), ("hand", "Proposed"), ("study", "From a study"))
+STATES = (*Example.State.choices, ("once", "Approved once"))
+SPLITS = (*Split.choices, ("none", "Not split yet"))
+ORDERS = {
+    "id": ("Oldest first", "id"), "-id": ("Newest first", "id"),
+    "length": ("Shortest first", "output_length"), "-length": ("Longest first", "output_length"),
+    "category": ("By category", "category"), "source": ("By source", "source"),
+    "-changed": ("Last changed first", "updated_at"), "changed": ("Last changed last", "updated_at"),
+}  # fmt: skip
+"""Order in the address → (what it is called, the field that it goes by; then by id)."""
 
 
 @dataclass(frozen=True)
 class ExampleFilter:
-    """What a list of examples is narrowed to; mirrored in the address."""
+    """What a list of examples is narrowed to, and its order; mirrored in the address."""
 
     search: str = ""
     category: str = ""
     state: str = ""
     split: str = ""
     flag: str = ""
+    source: str = ""
+    language: str = ""
+    tag: str = ""
+    provenance: str = ""
+    least: str = ""
+    most: str = ""
+    since: str = ""
+    order: str = "id"
 
     @classmethod
     def from_query(cls, query: Mapping[str, Any]) -> "ExampleFilter":
-        """From ?q=&category=&state=&split=&flag=; values that mean nothing are left out."""
-        state, split = str(query.get("state", "")), str(query.get("split", ""))
+        """From the address's ?q=&category=…; values that mean nothing are left out."""
+        given = {name: str(query.get(name, "")).replace("\0", "").strip()[:255] for name in ADDRESSED}
+        order = given["sort"] if given["sort"] in ORDERS else "id"
         return cls(
-            search=str(query.get("q", "")).replace("\0", "").strip()[:200],
-            category=str(query.get("category", "")).replace("\0", "")[:120],
-            state=state if state in Example.State.values else "",
-            split=split if split in (*Split.values, "none") else "",
-            flag=str(query.get("flag", ""))[:20],
-        )
+            search=given["q"][:200], category=given["category"][:120], flag=given["flag"][:30],
+            source=given["source"], language=given["language"][:20], tag=given["tag"][:120],
+            state=one_of(given["state"], STATES), split=one_of(given["split"], SPLITS),
+            provenance=one_of(given["from"], PROVENANCES), least=_whole(given["min"]), most=_whole(given["max"]),
+            since=given["since"] if moment(given["since"]) else "", order=order,
+        )  # fmt: skip
 
     @property
     def pairs(self) -> dict[str, str]:
-        found = {
-            "q": self.search,
-            "category": self.category,
-            "state": self.state,
-            "split": self.split,
-            "flag": self.flag,
-        }
-        return {name: value for name, value in found.items() if value}
+        """Name in the address → value, of what is asked for."""
+        found = {name: getattr(self, field) for name, field in ADDRESSED.items()}
+        return {name: value for name, value in found.items() if value and (name, value) != ("sort", "id")}
+
+    @property
+    def narrowing(self) -> dict[str, str]:
+        """As `pairs`, without the order."""
+        return {name: value for name, value in self.pairs.items() if name != "sort"}
 
     @property
     def query(self) -> str:
@@ -57,23 +82,101 @@ class ExampleFilter:
         return urlencode({key: value for key, value in self.pairs.items() if key != name})
 
 
-def chosen_examples(dataset: Dataset, wanted: ExampleFilter, report: QualityReport | None = None) -> QuerySet[Example]:
-    """The examples that `wanted` leaves, by id."""
-    examples = dataset.examples.order_by("id")
-    if wanted.search:
-        text = wanted.search
-        found = Q(instruction__icontains=text) | Q(input__icontains=text) | Q(output__icontains=text)
-        examples = examples.filter(found | Q(key__icontains=text) | Q(source__icontains=text))
-    if wanted.category:
-        examples = examples.filter(category=wanted.category)
-    if wanted.state:
-        examples = examples.filter(state=wanted.state)
-    if wanted.split:
-        examples = examples.filter(wanted_split="" if wanted.split == "none" else wanted.split)
-    if wanted.flag and report:
-        check = report.check(wanted.flag)
-        examples = examples.filter(pk__in=check.ids if check else ())
+ADDRESSED = {
+    "q": "search", "category": "category", "state": "state", "split": "split", "flag": "flag", "source": "source",
+    "language": "language", "tag": "tag", "from": "provenance", "min": "least", "max": "most", "since": "since",
+    "sort": "order",
+}  # fmt: skip
+"""Name in the address → field of ExampleFilter."""
+
+
+def one_of(value: str, choices: Sequence[tuple[str, str]]) -> str:
+    return value if value in dict(choices) else ""
+
+
+def _whole(text: str) -> str:
+    return text if text.isdecimal() and len(text) < 10 else ""
+
+
+def moment(text: str) -> datetime | None:
+    """The moment, in UTC, that an ISO date, or date and time, names; None if it names none of the years 1 to 9999."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else timezone.make_aware(found)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def chosen_examples(dataset: Dataset, wanted: ExampleFilter) -> QuerySet[Example]:
+    """The examples that `wanted` leaves, in its order."""
+    return found(_narrowed(dataset, wanted), wanted.search).order_by(*fields_of(wanted.order))
+
+
+def number_of(dataset: Dataset, wanted: ExampleFilter) -> Tally:
+    """How many examples `wanted` leaves: exact where that is cheap (counting.py)."""
+    examples = _narrowed(dataset, wanted)
+    return count_of(found(examples, wanted.search), as_planned=planned(examples, wanted.search))
+
+
+def _narrowed(dataset: Dataset, wanted: ExampleFilter) -> QuerySet[Example]:
+    """By everything but the search."""
+    examples = dataset.examples.filter(_standing(wanted), _size(wanted))
+    for name in ("category", "source", "language"):
+        if value := getattr(wanted, name):
+            examples = examples.filter(**{name: value})
+    if wanted.tag:
+        examples = examples.filter(tagged(wanted.tag))
+    if wanted.flag:
+        examples = examples.filter(pk__in=flagged(dataset, wanted.flag).values("example"))
     return examples
+
+
+def fields_of(order: str) -> tuple[str, ...]:
+    """An order of ORDERS as Django's order_by takes it: always down to the id."""
+    sign = "-" if order.startswith("-") else ""
+    name = ORDERS[order][1]
+    return (f"{sign}id",) if name == "id" else (f"{sign}{name}", f"{sign}id")
+
+
+def _standing(wanted: ExampleFilter) -> Q:
+    """By state, split and provenance."""
+    chosen = Q()
+    if wanted.state:
+        once = Q(state=Example.State.PROPOSED, first_approver__isnull=False)
+        chosen &= once if wanted.state == "once" else Q(state=wanted.state)
+    if wanted.split:
+        chosen &= Q(wanted_split="" if wanted.split == "none" else wanted.split)
+    if wanted.provenance:
+        chosen &= Q(batch__isnull=wanted.provenance != "file")
+    if wanted.provenance == "study":
+        chosen &= Q(origin__has_key="study")
+    return chosen
+
+
+def _size(wanted: ExampleFilter) -> Q:
+    """By characters of the output, and by when it last changed."""
+    chosen = Q()
+    if wanted.least:
+        chosen &= Q(output_length__gte=int(wanted.least))
+    if wanted.most:
+        chosen &= Q(output_length__lte=int(wanted.most))
+    if wanted.since:
+        chosen &= Q(updated_at__gte=moment(wanted.since))
+    return chosen
+
+
+def tagged(tag: str) -> Q:
+    """Whether an example carries the tag; SQLite keeps the list as JSON text, and has no operator for it."""
+    if connection.vendor == "postgresql":
+        return ~Q(tags=[]) & Q(tags__contains=[tag])
+    return Q(GreaterThan(Func(F("tags"), Value(json.dumps(tag)), function="instr", output_field=IntegerField()), 0))
+
+
+def flagged(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
+    """What the last check of the whole dataset found, of one kind or of all."""
+    last = CheckRun.objects.filter(dataset=dataset, query="").order_by("-id").values("pk")[:1]
+    flags = Flag.objects.filter(run=Subquery(last))
+    return flags.filter(kind=kind) if kind else flags
 
 
 def datasets_of(project: Project) -> QuerySet[Dataset]:
@@ -89,36 +192,10 @@ def state_counts(dataset: Dataset) -> dict[str, int]:
     return {state: found.get(state, 0) for state in Example.State.values}
 
 
-def categories(dataset: Dataset) -> list[str]:
-    named = dataset.examples.order_by("category").values_list("category", flat=True).distinct()
-    return [name for name in named[:200] if name]
-
-
 def changes_since(dataset: Dataset, version: Version | None) -> int:
     """How many examples are newer than the version, or were changed or decided after it."""
     examples = dataset.examples.all()
     return examples.filter(updated_at__gt=version.frozen_at).count() if version else examples.count()
-
-
-def readiness(dataset: Dataset) -> QualityReport:
-    """The quality report over the approved examples, kept until an example changes."""
-    facts = dataset.examples.order_by().aggregate(n=Count("id"), last=Max("updated_at"), newest=Max("id"))
-    key = f"readiness:{dataset.pk}:{facts['n']}:{facts['newest']}:{facts['last']}:{bool(dataset.credit)}"
-    key = key.replace(" ", "T")
-    report: QualityReport | None = cache.get(key)
-    if report is None:
-        waiting = dataset.examples.filter(state=Example.State.PROPOSED).count()
-        report = quality_report(_texts(dataset), waiting=waiting, credited=bool(dataset.credit.strip()))
-        cache.set(key, report, CACHE_SECONDS)
-    return report
-
-
-def _texts(dataset: Dataset) -> Iterator[Text]:
-    names = ("id", "instruction", "input", "output", "system", "history", "category", "source", "wanted_split")
-    approved = dataset.examples.filter(state=Example.State.APPROVED).order_by("id").values_list(*names)
-    for pk, instruction, text, output, system, history, category, source, side in approved.iterator(chunk_size=1000):
-        context = "\n".join([system, *(turn["content"] for turn in history)])
-        yield Text(pk, instruction, text, output, context, category, source, side)
 
 
 def same_prompt(example: Example) -> QuerySet[Example]:

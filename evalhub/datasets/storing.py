@@ -4,104 +4,145 @@ Used in line by the command and for small uploads, and by workers for the others
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from django.core.files.storage import default_storage
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from evalhub.accounts.actions import record
-from evalhub.accounts.models import User
-from evalhub.datasets import lifecycle
+from evalhub.accounts.models import Project, User
+from evalhub.datasets import inserting
+from evalhub.datasets.ahead import ahead
+from evalhub.datasets.checking import ask_for_check
 from evalhub.datasets.importing import Problem, Row, Survey, Unreadable, read_rows, survey
-from evalhub.datasets.lifecycle import Claim, Stopped, Superseded
+from evalhub.datasets.inserting import REVISED, Ready, ready
 from evalhub.datasets.models import Dataset, Example, ImportBatch, Revision
-from evalhub.errors import Refused, as_refusal
+from evalhub.errors import Refused
+from evalhub.jobs import lifecycle
+from evalhub.jobs.lifecycle import Claim, Stopped
+from evalhub.progress import Heard
 
-CHUNK = 500
+CHUNK = 2000  # rows of one transaction
+CHUNK_WEIGHT = 8_000_000  # characters of one transaction, so that long rows fill no memory
 MOST_PROBLEMS = 10_000  # kept with a batch; the count goes on
-STOPPED = "The import stopped in the middle. Import the same file again to complete it; no row will be there twice."
-EDITABLE = ("instruction", "input", "output", "system", "category", "source", "language", "tags", "wanted_split", "key")
-REVISED = (*EDITABLE, "history")
 State = ImportBatch.State
-Report = Callable[[int, int], None]
 
 
 def counted(
-    path: Path, *, name: str, mapping: Mapping[str, str] | None, heard: Callable[[int], None] | None = None
+    path: Path,
+    *,
+    name: str,
+    mapping: Mapping[str, str] | None,
+    policy: str,
+    heard: Callable[[int], None] | None = None,
 ) -> Survey:
-    """All of the file, read and counted. Raises Refused if it cannot be read, or can give no example."""
+    """All of the file, read and counted; its problems only where one of them decides whether anything is stored.
+
+    Raises Refused if it cannot be read, or can give no example.
+    """
+    closely = policy == ImportBatch.Policy.ALL_OR_NOTHING
     try:
-        return survey(path, name=name, mapping=mapping, heard=heard)
+        return survey(path, name=name, mapping=mapping, heard=heard, closely=closely)
     except Unreadable as error:
         raise Refused(str(error), field="file") from error
 
 
-def store_file(claim: Claim, path: Path, found: Survey, *, tell: Report | None = None) -> ImportBatch:
+def store_file(claim: Claim[ImportBatch], path: Path, found: Survey, *, tell: Heard | None = None) -> ImportBatch:
     """Store the rows that are not there yet and say how it ended. Raises Superseded if the import is no longer ours.
 
     set-aside: a chunk at a time, after the `done` rows of an attempt before; all-or-nothing: in one transaction.
     """
     work = _Work(claim, found.total, tell)
-    whole = work.batch.policy == ImportBatch.Policy.ALL_OR_NOTHING
+    whole = work.batch.in_one_step
     lifecycle.write(claim, total=found.total, message="Storing the rows, all in one step." if whole else "")
     items = read_rows(path, name=work.batch.file_name, mapping=work.batch.mapping)
     with transaction.atomic() if whole else nullcontext():
         if whole and found.problems:
-            work.keep((), [item for item in items if isinstance(item, Problem)], found.total)
+            work.refuse(items, found)
             return work.close(stored=False)
-        work.store(islice(items, work.batch.done, None))
+        with ahead(chunks(items, after=work.batch.done)) as made:
+            work.store(made)
         return work.close(stored=True)
 
 
-def stop(claim: Claim, error: BaseException) -> None:
-    """running → failed, with the cause; a database that is full takes no message either."""
-    cause = as_refusal(error) or str(error) or "it was interrupted."
-    fail(claim, f"{STOPPED} The cause: {cause}"[:1000])
+@dataclass
+class Chunk:
+    """What one transaction stores: `count` rows of the file, good and bad."""
+
+    rows: list[Ready] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    weight: int = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.rows) + len(self.problems)
+
+    @property
+    def full(self) -> bool:
+        return self.count >= CHUNK or self.weight >= CHUNK_WEIGHT
+
+    def add(self, item: Row | Problem) -> None:
+        if isinstance(item, Problem):
+            self.problems.append(item)
+        else:
+            self.rows.append(ready(item))
+            self.weight += self.rows[-1].weight
 
 
-def fail(claim: Claim, sentence: str) -> None:
-    """running → failed, if the import is still ours."""
-    with suppress(DatabaseError, Superseded):
-        lifecycle.finish(claim, State.FAILED, sentence)
+def chunks(items: Iterator[Row | Problem], *, after: int) -> Iterator[Chunk]:
+    """The items from number `after` on, in chunks as large as a transaction may be."""
+    chunk = Chunk()
+    for item in islice(items, after, None):
+        chunk.add(item)
+        if chunk.full:
+            yield chunk
+            chunk = Chunk()
+    if chunk.count:
+        yield chunk
 
 
 class _Work:
     """One attempt at an import: its row, and how fast it goes."""
 
-    def __init__(self, claim: Claim, total: int, tell: Report | None) -> None:
-        self.claim, self.batch, self.total, self.tell = claim, claim.batch(), total, tell
+    def __init__(self, claim: Claim[ImportBatch], total: int, tell: Heard | None) -> None:
+        self.claim, self.batch, self.total, self.tell = claim, claim.row("dataset__project"), total, tell
         self.before, self.began = self.batch.done, time.monotonic()
 
-    def store(self, items: Iterable[Row | Problem]) -> None:
-        rest = iter(items)
-        while chunk := list(islice(rest, CHUNK)):
+    def store(self, made: Iterable[Chunk]) -> None:
+        for chunk in made:
             with transaction.atomic():
                 take_turn(self.batch.dataset_id)
-                rows = [item for item in chunk if isinstance(item, Row)]
-                self.keep(rows, [item for item in chunk if isinstance(item, Problem)], self.batch.done + len(chunk))
+                inserting.prepare(self.batch)
+                self.heed()
+                stored = store_rows(self.batch, chunk.rows) if chunk.rows else 0
+                self.batch.imported += stored
+                self.batch.unchanged += len(chunk.rows) - stored
+                self.keep(chunk.problems, len(chunk.problems), self.batch.done + chunk.count)
             if self.tell:
                 self.tell(self.batch.done, self.total)
 
-    def keep(self, rows: Sequence[Row], problems: Sequence[Problem], done: int) -> None:
-        """Rows, problems and the counts of both; raises Superseded, and the transaction around undoes the rows."""
+    def refuse(self, items: Iterable[Row | Problem], found: Survey) -> None:
+        """Keep the problems for which nothing is stored."""
+        problems = (item for item in items if isinstance(item, Problem))
+        self.keep(list(islice(problems, MOST_PROBLEMS)), found.problems, found.total)
+
+    def keep(self, problems: Sequence[Problem], set_aside: int, done: int) -> None:
+        """The problems and all counts; raises Superseded, and the transaction around undoes the rows."""
         batch = self.batch
-        self.heed()
-        stored = store_rows(batch, rows) if rows else 0
-        batch.imported, batch.unchanged = batch.imported + stored, batch.unchanged + len(rows) - stored
         room = max(0, MOST_PROBLEMS - len(batch.problems))
-        batch.set_aside, batch.done = batch.set_aside + len(problems), done
+        batch.set_aside, batch.done = batch.set_aside + set_aside, done
         batch.problems += [vars(problem) for problem in problems[:room]]
-        names = ("imported", "unchanged", "set_aside", "done", *(("problems",) if problems else ()))
+        names = ("imported", "unchanged", "set_aside", "done", *(("problems",) if problems[:room] else ()))
         values = {name: getattr(batch, name) for name in names}
         lifecycle.write(self.claim, eta_seconds=self.left(), **values)
 
     def heed(self) -> None:
         """Raises Stopped where a person asked for the end; in one transaction only storage can say so."""
-        mark = lifecycle.stop_mark(self.batch.pk, self.claim.attempt)
-        if self.batch.policy == ImportBatch.Policy.ALL_OR_NOTHING and default_storage.exists(mark):
+        if self.batch.in_one_step and self.claim.wants_end:
             raise Stopped
 
     def left(self) -> float:
@@ -119,7 +160,9 @@ class _Work:
                 "import_file", by=batch.created_by, project=batch.dataset.project, target=f"import {batch.pk}",
                 file=batch.file_name, **counts,
             )  # fmt: skip
-        return self.claim.batch()
+            if batch.imported:
+                transaction.on_commit(partial(ask_for_check, batch.dataset, batch.created_by))
+        return self.claim.row("dataset__project")
 
 
 def take_turn(dataset_id: int) -> None:
@@ -130,27 +173,29 @@ def take_turn(dataset_id: int) -> None:
     Dataset.objects.select_for_update(no_key=True).get(pk=dataset_id)
 
 
-def store_rows(batch: ImportBatch, rows: Sequence[Row]) -> int:
+def take_turn_in_project(dataset: Dataset) -> None:
+    """Until the transaction ends, nothing in the project is frozen, and nothing is imported into this dataset.
+
+    Of the project, since what one dataset tests must not be trained on in another.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=dataset.project_id)
+    take_turn(dataset.pk)
+
+
+def store_rows(batch: ImportBatch, rows: Sequence[Ready]) -> int:
     """Insert what the dataset neither has nor had, and return how many; the constraint settles races of imports."""
-    prints = [row.fingerprint for row in rows]
-    known = _known_prints(batch.dataset, prints)
-    new = {mark: row for mark, row in reversed(list(zip(prints, rows, strict=True))) if mark not in known}
-    examples = [_example(batch, mark, row) for mark, row in reversed(new.items())]
-    Example.objects.bulk_create(examples, ignore_conflicts=True)
-    stored = list(Example.objects.filter(batch=batch, fingerprint__in=list(new)))
-    Revision.objects.bulk_create([revision_of(item, by=batch.created_by, reason="imported") for item in stored])
-    return len(stored)
+    known = _known_prints(batch.dataset, [row.fingerprint for row in rows])
+    new: dict[str, Ready] = {}
+    for row in rows:
+        if row.fingerprint not in known:
+            new.setdefault(row.fingerprint, row)
+    return inserting.insert(batch, list(new.values())) if new else 0
 
 
 def _known_prints(dataset: Dataset, prints: Sequence[str]) -> set[str]:
     """Which of these rows the dataset has, or had before an edit."""
     revisions = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints)
     return set(revisions.values_list("fingerprint", flat=True))
-
-
-def _example(batch: ImportBatch, mark: str, row: Row) -> Example:
-    values = {name: value for name, value in vars(row).items() if name != "line"}
-    return Example(dataset=batch.dataset, batch=batch, fingerprint=mark, **values)
 
 
 def revision_of(example: Example, *, by: User, reason: str) -> Revision:

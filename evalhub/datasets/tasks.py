@@ -3,29 +3,27 @@
 celery -A evalhub worker -Q cpu -B
 """
 
-import logging
 import time
 from contextlib import ExitStack
 
 from celery import shared_task
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import OperationalError
-from django.utils import timezone
-from kombu.exceptions import ChannelError
-from kombu.exceptions import OperationalError as BrokerError
 
-from evalhub.datasets import incoming, lifecycle, storing
-from evalhub.datasets.lifecycle import Claim, Superseded
+from evalhub.datasets import searching, storing
 from evalhub.datasets.models import ImportBatch
 from evalhub.errors import Refused, as_refusal
+from evalhub.jobs import lifecycle
+from evalhub.jobs.files import local_file
+from evalhub.jobs.lifecycle import Claim
+from evalhub.jobs.tasks import attended, fail, stay, take_up
 from evalhub.upkeep import Upkeep, beating, leaving
 
-logger = logging.getLogger(__name__)
-QUEUE = "cpu"
 BEAT_SECONDS = 1.0
-State = ImportBatch.State
+INDEX_SECONDS = 30
 GONE = "The file of this import is no longer kept, so nothing more can be stored from it. Import it again."
+WAY_ON = "What had been stored stays: import the same file again to complete it."
+STOPPED = "The import stopped in the middle. Import the same file again to complete it; no row will be there twice."
 
 
 @shared_task(name="evalhub.datasets.tasks.perform")
@@ -41,67 +39,49 @@ def perform(batch_id: int) -> None:
 @shared_task(name="evalhub.datasets.tasks.sweep", expires=6 * settings.SWEEP_SECONDS)
 def sweep() -> None:
     """Take up what was lost: imports whose worker is gone, and imports whose message never arrived."""
-    now = timezone.now()
-    for batch in lifecycle.lost_imports(now):
-        lifecycle.give_up_on_worker(batch)
-    for batch in lifecycle.unsent_imports(now):
-        knock(batch.pk)
+    take_up(ImportBatch, way_on=WAY_ON)
 
 
-def knock(batch_id: int) -> None:
-    """Tell the queue that an import is worth a look. With the broker away nothing is lost: the sweep knocks again."""
-    if not ImportBatch.objects.filter(pk=batch_id, state=State.QUEUED).update(sent_at=timezone.now()):
-        return
-    try:
-        perform.apply_async((batch_id,), queue=QUEUE, retry=False)
-    except (BrokerError, ChannelError, OSError) as error:
-        logger.warning("The queue could not be told of import %s: %s", batch_id, error)
+@shared_task(name="evalhub.datasets.tasks.index", expires=6 * settings.SWEEP_SECONDS)
+def index() -> None:
+    """Take examples that came in since into the index of words, for half a minute at most (searching.py)."""
+    began = time.monotonic()
+    while not leaving.is_set() and time.monotonic() - began < INDEX_SECONDS and searching.index_texts():
+        pass
 
 
 def work(batch_id: int) -> None:
     """Claim the import and bring it to an end; nothing happens if it is not ours to do."""
-    claim = lifecycle.claim(batch_id)
+    claim = lifecycle.claim(ImportBatch, batch_id, message="Reading the file.")
     if claim is None:
         return
-    try:
+    with attended(claim, broken=stop):
         _attend(claim)
-    except Superseded:
-        logger.warning("Import %s was stopped, or taken over by another worker", batch_id)
-    except Refused as refusal:
-        storing.fail(claim, refusal.message)
-    except _Left:
-        lifecycle.release(claim)
-        knock(batch_id)
-    except (KeyboardInterrupt, SystemExit):
-        lifecycle.release(claim)
-        raise
-    except Exception as error:
-        if isinstance(error, OperationalError) and as_refusal(error) is None:
-            raise  # the database is away: the row stays as it is, and the sweep takes the import up again
-        storing.stop(claim, error)
-        logger.exception("Import %s stopped", batch_id)
 
 
-def _attend(claim: Claim) -> None:
-    batch, signs = claim.batch(), _Signs(claim)
+def stop(claim: Claim[ImportBatch], error: BaseException) -> None:
+    """running → failed, with the cause; a database that is full takes no message either."""
+    fail(claim, f"{STOPPED} The cause: {as_refusal(error) or str(error) or 'it was interrupted.'}")
+
+
+def _attend(claim: Claim[ImportBatch]) -> None:
+    batch, signs = claim.row(), _Signs(claim)
     if not batch.file.name or not default_storage.exists(batch.file.name):
         raise Refused(GONE)
     with ExitStack() as stack:
         with beating(lambda: lifecycle.write(claim)):
             stored = stack.enter_context(default_storage.open(batch.file.name, "rb"))
-            path = stack.enter_context(incoming.local_file(stored))
-            found = storing.counted(path, name=batch.file_name, mapping=batch.mapping, heard=signs.counting)
+            path = stack.enter_context(local_file(stored))
+            found = storing.counted(
+                path, name=batch.file_name, mapping=batch.mapping, policy=batch.policy, heard=signs.counting
+            )
         storing.store_file(claim, path, found, tell=signs.storing)
-
-
-class _Left(Exception):
-    """This worker was asked to stop: the import goes back into the queue, with all that is stored."""
 
 
 class _Signs:
     """Signs of life while the file is counted and stored; and the others are looked after meanwhile."""
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: Claim[ImportBatch]) -> None:
         self.claim, self.upkeep, self.last = claim, Upkeep(), time.monotonic()
 
     def counting(self, rows: int) -> None:
@@ -114,9 +94,3 @@ class _Signs:
     def storing(self, done: int, total: int) -> None:
         stay()
         self.upkeep()
-
-
-def stay() -> None:
-    """Raise _Left where this worker was asked to stop."""
-    if leaving.is_set():
-        raise _Left

@@ -7,7 +7,9 @@ import pytest
 
 from evalhub.accounts.models import AuditEvent
 from evalhub.datasets import actions
-from evalhub.datasets.export import PromptShape, prompt_rows, training_rows, version_lines
+from evalhub.datasets.export import PromptShape, prompt_rows, training_rows
+from evalhub.datasets.exporting.extracts import of_version
+from evalhub.datasets.exporting.lines import jsonl
 from evalhub.datasets.models import Example, Revision, Version
 from evalhub.errors import Refused
 from tests.datasets.conftest import DEMO, row
@@ -124,7 +126,7 @@ def test_it_freezes_the_shipped_examples_with_their_own_split(dataset, admin):
 def test_it_keeps_each_document_on_one_side(dataset, admin, file):
     rows = [row(number, document=f"doc{number // 3}", task=["a", "b"][number % 2]) for number in range(300)]
     fill(dataset, admin, file, *rows)
-    version = actions.freeze_version(dataset, by=admin)
+    version = actions.freeze_version(dataset, by=admin, shares=(0.8, 0.1, 0.1))
     found = sides(version, "source")
     assert not found["train"] & found["test"]
     assert not found["train"] & found["validation"]
@@ -159,7 +161,8 @@ def test_it_keeps_rows_with_one_prompt_on_one_side(dataset, admin, file):
 
 def test_it_fills_every_side_of_a_small_dataset(dataset, admin, file):
     fill(dataset, admin, file, *map(row, range(3)))
-    assert actions.freeze_version(dataset, by=admin).counts == {"train": 1, "validation": 1, "test": 1, "total": 3}
+    version = actions.freeze_version(dataset, by=admin, shares=(0.8, 0.1, 0.1))
+    assert version.counts == {"train": 1, "validation": 1, "test": 1, "total": 3}
 
 
 def test_it_refuses_a_leak_and_names_the_rows(dataset, admin, file):
@@ -205,7 +208,7 @@ def test_it_freezes_texts_that_later_edits_do_not_touch(dataset, example, admin)
 def test_it_hashes_what_the_download_holds(dataset, admin, file):
     fill(dataset, admin, file, *map(row, range(12)))
     version = actions.freeze_version(dataset, by=admin)
-    lines = [json.loads(line) for line in version_lines(version)]
+    lines = [json.loads(line) for line in jsonl(of_version(version), "alpaca")]
     canonical = (json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in lines)
     digests = sorted(hashlib.sha256(text.encode()).hexdigest() for text in canonical)
     assert hashlib.sha256("\n".join(digests).encode()).hexdigest() == version.data_hash
@@ -233,7 +236,7 @@ def test_it_imports_its_own_download_as_the_same_version(project, dataset, admin
     fill(dataset, admin, file, *(row(number, task="headline", document=f"d{number // 2}") for number in range(30)))
     version = actions.freeze_version(dataset, by=admin)
     path = tmp_path / "v1.jsonl"
-    path.write_text("".join(version_lines(version)))
+    path.write_text("".join(jsonl(of_version(version), "alpaca")))
     copy = actions.create_dataset(project, name="Copy", by=admin)
     actions.import_file(copy, path=path, file_name=path.name, by=admin)
     assert actions.freeze_version(copy, by=admin).data_hash == version.data_hash

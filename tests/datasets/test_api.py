@@ -45,7 +45,8 @@ def test_it_walks_the_loop_of_data(project, admin):
     lines = b"".join(client.get(f"{one}versions/1/download/", {"split": "train"}).streaming_content).splitlines()
     assert len(lines) == Version.objects.get().counts["train"]
     assert client.get(f"{one}versions/1/download/", {"split": "other"}).status_code == 400
-    assert client.get(f"{one}readiness/").json()["total"] == 8
+    ready = client.get(f"{one}readiness/").json()
+    assert (ready["check"], [line["key"] for line in ready["checks"]]) == (None, ["waiting", "credit"])
 
 
 def test_it_proposes_and_approves(dataset, admin):

@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 
 from evalhub.datasets import actions
 from evalhub.datasets.models import Dataset, ImportBatch, Version
+from evalhub.jobs import actions as waiting
 from tests.datasets.conftest import row, worked_off
 
 INTO = {"project": "content-copy", "dataset": "Content copy", "json": True}
@@ -49,7 +50,7 @@ def test_it_exits_with_an_error_and_stores_nothing_where_all_or_nothing_was_aske
 @pytest.fixture
 def a_worker(monkeypatch):
     """Whoever waits for an import finds that a worker has come by."""
-    monkeypatch.setattr(actions.time, "sleep", lambda seconds: worked_off())
+    monkeypatch.setattr(waiting.time, "sleep", lambda seconds: worked_off())
 
 
 def test_it_lets_a_worker_store_the_rows_and_waits(capsys, a_worker, admin, file):
@@ -76,7 +77,7 @@ def test_who_stops_waiting_stops_no_import(admin, file, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(actions.time, "sleep", interrupted)
+    monkeypatch.setattr(waiting.time, "sleep", interrupted)
     with pytest.raises(CommandError, match="goes on without you"):
         call_command("import_examples", str(file(row(1))), **INTO, queue=True)
     assert worked_off()[0].state == "succeeded"
@@ -86,7 +87,7 @@ def test_an_import_that_was_stopped_is_no_success(capsys, admin, file, monkeypat
     def stop(seconds):
         actions.cancel_import(ImportBatch.objects.get(), by=admin)
 
-    monkeypatch.setattr(actions.time, "sleep", stop)
+    monkeypatch.setattr(waiting.time, "sleep", stop)
     with pytest.raises(CommandError, match=r"Stopped by ines\. Nothing was stored\."):
         call_command("import_examples", str(file(row(1))), **INTO, queue=True)
     assert json.loads(capsys.readouterr().out)["state"] == "cancelled"

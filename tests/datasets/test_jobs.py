@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from evalhub import upkeep
 from evalhub.accounts.models import AuditEvent
-from evalhub.datasets import actions, api, lifecycle, storing, tasks
+from evalhub.datasets import actions, api, storing, tasks
 from evalhub.datasets.models import Dataset, ImportBatch, Revision
 from evalhub.errors import FULL, Refused
+from evalhub.jobs import lifecycle
 from tests.conftest import logged_in
 from tests.datasets.conftest import row, worked_off
 from tests.datasets.test_api import BASE
@@ -72,13 +73,13 @@ def test_a_message_that_comes_twice_does_nothing_the_second_time(ask, dataset):
 def test_a_worker_that_was_given_up_stores_nothing_more_and_the_next_goes_on(ask, dataset, monkeypatch):
     monkeypatch.setattr(storing, "CHUNK", 2)
     batch = ask(*map(row, range(3)), row(3, output=""), row(4), row(5))
-    first = lifecycle.claim(batch.pk)
+    first = lifecycle.claim(ImportBatch, batch.pk)
     assert first
 
     def taken_over(done: int, total: int) -> None:
         silent(batch)
         tasks.sweep()
-        assert lifecycle.claim(batch.pk)
+        assert lifecycle.claim(ImportBatch, batch.pk)
 
     path = Path(default_storage.path(batch.file.name))
     with pytest.raises(lifecycle.Superseded):
@@ -97,12 +98,12 @@ def test_a_worker_that_was_given_up_stores_nothing_more_and_the_next_goes_on(ask
 def test_an_import_is_queued_again_when_its_worker_is_lost_and_fails_at_the_third_time(ask):
     batch = ask(row(1))
     for losses in (1, 2):
-        assert lifecycle.claim(batch.pk)
+        assert lifecycle.claim(ImportBatch, batch.pk)
         silent(batch)
         tasks.sweep()
         batch.refresh_from_db()
         assert (batch.state, batch.losses) == ("queued", losses)
-    assert lifecycle.claim(batch.pk)
+    assert lifecycle.claim(ImportBatch, batch.pk)
     silent(batch)
     tasks.sweep()
     batch.refresh_from_db()
@@ -113,13 +114,13 @@ def test_an_import_is_queued_again_when_its_worker_is_lost_and_fails_at_the_thir
 
 def test_a_worker_that_shows_life_is_left_alone(ask):
     batch = ask(row(1))
-    held = lifecycle.claim(batch.pk)
+    held = lifecycle.claim(ImportBatch, batch.pk)
     assert held
     tasks.sweep()
     silent(batch)
-    (seen,) = lifecycle.lost_imports(timezone.now())
+    (seen,) = lifecycle.lost(ImportBatch, timezone.now())
     lifecycle.write(held)
-    assert not lifecycle.give_up_on_worker(seen)
+    assert not lifecycle.give_up_on_worker(seen, way_on="")
     assert ImportBatch.objects.get().state == "running"
 
 
@@ -136,7 +137,7 @@ def test_a_worker_that_stores_all_in_one_step_is_not_given_up_meanwhile(ask, set
 
     def store() -> None:
         try:
-            held = lifecycle.claim(batch.pk)
+            held = lifecycle.claim(ImportBatch, batch.pk)
             path = Path(default_storage.path(batch.file.name))
             storing.store_file(held, path, storing.Survey(4, 0), tell=hold)
         finally:
@@ -253,7 +254,7 @@ def test_a_busy_worker_does_what_the_clock_would(ask, settings, transactional_db
     monkeypatch.setattr(upkeep, "import_string", lambda name: lambda: done.append(name))
     settings.SWEEP_SECONDS = 0
     upkeep.Upkeep()()
-    assert sorted(done) == ["evalhub.datasets.tasks.sweep", "evalhub.runs.tasks.sweep"]
+    assert {f"evalhub.{room}.tasks.sweep" for room in ("datasets", "jobs", "runs")} <= set(done)
 
     def locked():
         raise OperationalError("database is locked")
@@ -295,7 +296,7 @@ def test_the_dataset_says_that_an_import_is_under_way(ask, dataset, admin):
 def test_the_api_stores_a_small_file_at_once_and_tells_where_a_large_one_is(dataset, admin, monkeypatch):
     client = logged_in(admin)
     assert client.post(f"{BASE}content-copy/imports/", {"file": sent(row(1))}).status_code == 201
-    monkeypatch.setattr(api, "HERE_AND_NOW", 10)
+    monkeypatch.setattr(api.imports, "HERE_AND_NOW", 10)
     asked = client.post(f"{BASE}content-copy/imports/", {"file": sent(row(1), row(2), row(3, output=""))})
     assert (asked.status_code, asked.json()["state"], asked.json()["imported"]) == (202, "queued", 0)
     worked_off()

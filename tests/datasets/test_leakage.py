@@ -12,6 +12,7 @@ from evalhub.datasets.models import Dataset, Version
 from tests.conftest import logged_in, member
 from tests.datasets.conftest import row
 
+THREE = (0.8, 0.1, 0.1)
 WORDS = "the agency published its yearly report on grants for small towns and said what each of them received for roads"
 
 
@@ -35,7 +36,7 @@ def side_of(version: Version, key: str) -> str:
 def test_near_duplicates_stand_on_one_side(dataset, admin, file, seed):
     twins = [page(number, change="elsewhere", id=f"twin{number}") for number in range(8)]
     filled(dataset, admin, file, *map(page, range(40)), *twins)
-    version = actions.freeze_version(dataset, by=admin, seed=seed)
+    version = actions.freeze_version(dataset, by=admin, seed=seed, shares=THREE)
     assert all(side_of(version, f"r{number}") == side_of(version, f"twin{number}") for number in range(8))
     assert version.settings["near_duplicates"] == 8
     assert min(version.counts.values()) > 0
@@ -89,9 +90,9 @@ def test_the_test_sets_of_other_projects_are_none_of_our_business(dataset, admin
 
 def test_what_was_tested_is_tested_again(dataset, admin, file):
     filled(dataset, admin, file, *map(page, range(30)))
-    first = actions.freeze_version(dataset, by=admin)
+    first = actions.freeze_version(dataset, by=admin, shares=THREE)
     filled(dataset, admin, file, *map(page, range(30, 60)))
-    second = actions.freeze_version(dataset, by=admin, seed=99)
+    second = actions.freeze_version(dataset, by=admin, seed=99, shares=THREE)
     golden = set(first.entries.filter(split="test").values_list("example_id", flat=True))
     assert golden < set(second.entries.filter(split="test").values_list("example_id", flat=True))
     assert second.settings["kept_test"] == len(golden)
@@ -99,18 +100,20 @@ def test_what_was_tested_is_tested_again(dataset, admin, file):
 
 def test_a_new_test_set_would_train_on_the_old_one(dataset, admin, file):
     filled(dataset, admin, file, *map(page, range(30)))
-    actions.freeze_version(dataset, by=admin, seed=1)
+    actions.freeze_version(dataset, by=admin, seed=1, shares=THREE)
     with pytest.raises(Leaking) as refusal:
-        actions.freeze_version(dataset, by=admin, seed=2, keep_test=False)
+        actions.freeze_version(dataset, by=admin, seed=2, shares=THREE, keep_test=False)
     assert {leak.version for leak in refusal.value.leaks} == {1}
-    again = actions.freeze_version(dataset, by=admin, seed=2, keep_test=False, leak_reason="A new test was drawn")
+    again = actions.freeze_version(
+        dataset, by=admin, seed=2, shares=THREE, keep_test=False, leak_reason="A new test was drawn"
+    )
     assert again.settings["leaks"]["count"] >= 1
 
 
 def test_the_shared_words_of_a_template_make_no_duplicates(dataset, admin, file):
     task = "Write one headline of at most nine words in plain language for the following page of a government website: "
     rows = [row(number, instruction=f"{task} grant {number} for town{number}", input="") for number in range(60)]
-    version = actions.freeze_version(filled(dataset, admin, file, *rows), by=admin)
+    version = actions.freeze_version(filled(dataset, admin, file, *rows), by=admin, shares=THREE)
     assert version.settings["near_duplicates"] == 0
     assert version.counts["test"] == 6
 
@@ -183,3 +186,74 @@ def test_a_pm_reads_the_reason_on_the_version(project, dataset, admin, file):
     seen = logged_in(reader).get(f"{HOME}versions/1/")
     assert seen.status_code in (200, 403)
     assert seen.status_code == 403 or "Two agencies" in seen.content.decode()
+
+
+# --- the pairs, and the way on ------------------------------------------------------------------
+def test_both_texts_stand_side_by_side_with_what_differs_marked(dataset, admin, file):
+    leaking(dataset, admin, file)
+    text = logged_in(admin).post(f"{HOME}freeze/", FORM).content.decode()
+    assert '<mark class="only">roads1</mark>' in text
+    assert '<mark class="only">elsewhere</mark>' in text
+    assert text.count("published1") >= 2
+
+
+def test_rejecting_leads_back_to_freezing_with_what_was_chosen(dataset, admin, file):
+    leaking(dataset, admin, file)
+    client = logged_in(admin)
+    seen = client.post(f"{HOME}freeze/", {**FORM, "seed": 11})
+    sent = {**dict(seen.context["settings"]), "examples": ",".join(map(str, seen.context["ids"]))}
+    back = client.post(f"{HOME}freeze/reject/", {**sent, "reason": "Nearly repeats “twin”"}, follow=True)
+    text = back.content.decode()
+    assert "1 training example rejected. Freeze again" in text
+    assert dict(back.context["form"].settings())["seed"] == "11"
+    assert 'name="note" type="text" value="first"' in text
+    assert 'name="train" type="number" value="80"' in text
+    assert dataset.examples.get(key="r1").state == "rejected"
+    frozen = client.post(f"{HOME}freeze/", {**FORM, "seed": 11}, follow=True).content.decode()
+    assert "is frozen: 2 examples" in frozen
+
+
+def test_one_pair_is_rejected_without_leaving_the_page(dataset, admin, file):
+    leaking(dataset, admin, file)
+    client = logged_in(admin)
+    pk = dataset.examples.get(key="r1").pk
+    seen = client.post(f"{HOME}freeze/reject/", {**FORM, "examples": pk}, headers={"HX-Request": "true"})
+    assert "Rejected." in seen.content.decode()
+    assert "<html" not in seen.content.decode()
+    assert dataset.examples.get(pk=pk).state == "rejected"
+
+
+def test_nobody_rejects_examples_of_another_dataset_there(project, dataset, admin, expert, file):
+    leaking(dataset, admin, file)
+    other = filled(actions.create_dataset(project, name="Other", by=admin), admin, file, page(5))
+    pk = other.examples.get().pk
+    logged_in(admin).post(f"{HOME}freeze/reject/", {**FORM, "examples": pk})
+    assert other.examples.get().state == "approved"
+    pk = dataset.examples.get(key="r1").pk
+    assert logged_in(expert).post(f"{HOME}freeze/reject/", {**FORM, "examples": pk}).status_code in (403, 404)
+    assert dataset.examples.get(pk=pk).state == "approved"
+
+
+def test_a_benchmark_is_marked_on_the_page_and_by_api(dataset, admin):
+    client = logged_in(admin)
+    client.post(f"{HOME}describe/", {"description": "", "credit": "", "is_benchmark": "on"})
+    dataset.refresh_from_db()
+    assert dataset.is_benchmark
+    assert AuditEvent.objects.get(verb="describe_dataset").details == {"is_benchmark": True}
+    address = "/api/v1/projects/content-copy/datasets/content-copy/"
+    seen = client.patch(address, json.dumps({"is_benchmark": False}), content_type="application/json").json()
+    assert seen["is_benchmark"] is False
+    assert client.patch(address, json.dumps({"credit": "CC0"}), content_type="application/json").status_code == 200
+    dataset.refresh_from_db()
+    assert not dataset.is_benchmark
+
+
+def test_texts_with_the_same_words_leak_whoever_stands_between_them(dataset, admin, file):
+    """Three prompts that differ by punctuation: the first one found is validated, the others are trained and tested."""
+    text = page(1)["input"]
+    sides = {"a": ("validation", text), "b": ("train", f"{text}!"), "c": ("test", f"{text}?")}
+    rows = [row(0, id=key, input=given, split=side) for key, (side, given) in sides.items()]
+    with pytest.raises(Leaking) as refusal:
+        actions.freeze_version(filled(dataset, admin, file, *rows), by=admin)
+    [leak] = refusal.value.leaks
+    assert [dataset.examples.get(pk=pk).key for pk in (leak.train, leak.test)] == ["b", "c"]

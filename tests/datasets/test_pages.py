@@ -11,7 +11,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from evalhub.datasets import actions
-from evalhub.datasets.models import Dataset, Example, ImportBatch, Version
+from evalhub.datasets.models import Change, Dataset, Example, ImportBatch, Version
 from tests.conftest import logged_in
 from tests.datasets.conftest import DEMO, row, worked_off
 
@@ -43,12 +43,12 @@ def reading(dataset: Dataset) -> list[str]:
     return [
         reverse("datasets:list", args=[dataset.project.slug]),
         address("detail", dataset),
-        address("chart", dataset, "balance"),
-        address("chart", dataset, "lengths"),
         address("batch", dataset, batch.pk),
         address("report", dataset, batch.pk, "csv"),
         address("report", dataset, batch.pk, "jsonl"),
         address("example", dataset, example.pk),
+        address("examples", dataset),
+        address("changes", dataset),
         address("examples_file", dataset),
         address("version", dataset, 1),
         address("version_file", dataset, 1, "all"),
@@ -61,8 +61,9 @@ def changing(dataset: Dataset) -> list[str]:
     return [
         reverse("datasets:create", args=[dataset.project.slug]),
         *(address(name, dataset) for name in ("describe", "freeze", "import", "store", "forget", "decide_many")),
-        address("edit", dataset, pk),
-        address("decide", dataset, pk),
+        *(address(name, dataset) for name in ("do_bulk", "save_view", "review", "approvals")),
+        *(address(name, dataset, pk) for name in ("edit", "decide", "act", "edit_reviewed", "hold", "comment")),
+        address("undo", dataset, Change.objects.latest("pk").pk),
     ]
 
 
@@ -96,12 +97,12 @@ def test_it_lets_only_admins_change(furnished, pm, expert, outsider, client):
 
 def test_it_offers_a_pm_no_buttons(furnished, pm):
     client = logged_in(pm)
-    for door in (reading(furnished)[0], address("detail", furnished), reading(furnished)[7]):
+    for door in [*reading(furnished)[:2], address("examples", furnished), address("changes", furnished)]:
         assert not re.search(r'<form[^>]*action="[^"]*(freeze|decide|edit|new)/', client.get(door).content.decode())
     assert client.get(address("file", furnished, furnished.imports.get().pk)).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["describe", "freeze", "store", "forget", "decide_many"])
+@pytest.mark.parametrize("name", ["describe", "reject_leaks", "store", "forget", "decide_many"])
 def test_it_changes_nothing_by_looking(furnished, admin, name):
     assert logged_in(admin).get(address(name, furnished)).status_code == 405
 
@@ -123,16 +124,16 @@ def test_it_walks_from_a_file_to_a_frozen_version(project, admin):
     assert default_storage.listdir("incoming")[1] == []
     dataset = Dataset.objects.get()
     detail = client.get(address("detail", dataset)).content.decode()
-    assert "1 to 25 of 1,540" in detail
+    assert "1,540 examples" in detail
     assert "Freeze version 1" in detail
     freeze = {"train": 80, "validation": 10, "test": 10, "seed": 7, "note": "first"}
     leaking = client.post(address("freeze", dataset), freeze)
     assert "nearly repeats what is tested" in " ".join(leaking.content.decode().split())
-    actions.reject(dataset.examples.get(pk=leaking.context["refusal"].leaks[0].train), by=admin)
+    actions.reject(dataset.examples.get(pk=leaking.context["leaks"][0].train), by=admin)
     frozen = client.post(address("freeze", dataset), freeze, follow=True).content.decode()
     assert "1,250" in frozen
     assert Version.objects.get().data_hash in frozen
-    again = client.post(address("freeze", dataset), freeze, follow=True).content.decode()
+    again = client.post(address("freeze", dataset), freeze).content.decode()
     assert "Version 1 already holds exactly these" in again
 
 
@@ -265,26 +266,32 @@ def mixed(dataset, admin, file) -> Dataset:
     ],
 )  # fmt: skip
 def test_it_filters_by_the_address(mixed, admin, query, count):
-    page = logged_in(admin).get(address("detail", mixed), query).context["page"]
-    assert page.paginator.count == count
+    page = logged_in(admin).get(address("examples", mixed), query).context
+    assert (page["count"].number, len(page["lines"])) == (count, count)
 
 
 def test_it_says_what_to_do_when_nothing_matches(mixed, admin):
-    page = logged_in(admin).get(address("detail", mixed), {"q": "zebra"}).content.decode()
+    page = logged_in(admin).get(address("examples", mixed), {"q": "zebra"}).content.decode()
     assert "No example matches" in page
     assert "40 examples are here without the filters" in page
 
 
 def test_it_swaps_only_the_table_for_a_filter(mixed, admin):
     headers = {"HX-Request": "true", "HX-Target": "examples"}
-    page = logged_in(admin).get(address("detail", mixed), {"category": "deck"}, headers=headers).content.decode()
-    assert "1 to 20 of 20 that match, of 40" in page
+    page = logged_in(admin).get(address("examples", mixed), {"category": "deck"}, headers=headers).content.decode()
+    assert "<b>20</b> of 40 match." in page
     assert "<html" not in page
 
 
-def test_it_keeps_the_filter_while_paging(mixed, admin):
-    page = logged_in(admin).get(address("detail", mixed), {"state": "approved"}).content.decode()
-    assert "?state=approved&amp;page=2" in page
+def test_it_keeps_the_filter_while_paging(mixed, admin, monkeypatch):
+    monkeypatch.setattr("evalhub.datasets.views.table.PER_PAGE", 10)
+    page = logged_in(admin).get(address("examples", mixed), {"state": "approved"}).content.decode()
+    assert "?state=approved&amp;after=" in page
+
+
+def test_it_sends_a_filter_of_the_dataset_s_page_on_to_the_table(mixed, admin):
+    response = logged_in(admin).get(address("detail", mixed), {"flag": "copies"})
+    assert response["Location"] == address("examples", mixed) + "?flag=copies"
 
 
 def test_it_lists_in_as_many_queries_for_three_datasets_as_for_one(
@@ -306,7 +313,7 @@ def test_it_shows_a_dataset_in_few_queries_whatever_its_size(
 ):
     client = logged_in(admin)
     client.get(address("detail", mixed))
-    with django_assert_max_num_queries(18) as before:
+    with django_assert_max_num_queries(24) as before:
         client.get(address("detail", mixed))
     queries = len(before)
     actions.import_file(mixed, path=file(*(row(n) for n in range(100, 160))), file_name="more.jsonl", by=admin)
@@ -330,13 +337,13 @@ def test_it_shows_a_proposal_as_a_change_and_where_it_comes_from(dataset, exampl
     assert "Approve instead" in page
 
 
-def test_it_moves_to_the_next_proposal_after_a_decision(dataset, admin):
+def test_it_decides_on_the_example_s_own_page_and_stays_there(dataset, admin):
     first, second = (
         actions.propose_example(dataset, by=admin, values={**VALUES, "output": f"A {n}"}, origin={}) for n in range(2)
     )
     client = logged_in(admin)
     response = client.post(address("decide", dataset, first.pk), {"decision": "approve"})
-    assert response["Location"] == address("example", dataset, second.pk)
+    assert response["Location"] == address("example", dataset, first.pk)
     again = client.post(address("decide", dataset, first.pk), {"decision": "approve"}, follow=True)
     assert "already approved" in again.content.decode()
     assert client.post(address("decide", dataset, second.pk), {"decision": "shrug"}, follow=True).status_code == 200

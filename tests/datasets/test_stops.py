@@ -10,9 +10,10 @@ from django.core.files.storage import default_storage
 from django.db import connection
 
 from evalhub.accounts.models import AuditEvent
-from evalhub.datasets import actions, lifecycle, storing, tasks
+from evalhub.datasets import actions, storing, tasks
 from evalhub.datasets.models import ImportBatch, Revision
 from evalhub.errors import Refused
+from evalhub.jobs import lifecycle
 from tests.conftest import logged_in
 from tests.datasets.conftest import row, worked_off
 from tests.datasets.test_api import BASE
@@ -41,7 +42,7 @@ def between_chunks(batch: ImportBatch, admin):
 def test_the_rows_stored_so_far_stay_and_trying_again_goes_on_after_them(ask, admin, dataset, monkeypatch):
     monkeypatch.setattr(storing, "CHUNK", 2)
     batch = ask(*map(row, range(4)), row(4, output=""), row(5))
-    held = lifecycle.claim(batch.pk)
+    held = lifecycle.claim(ImportBatch, batch.pk)
     path = Path(default_storage.path(batch.file.name))
     with pytest.raises(lifecycle.Superseded):
         storing.store_file(held, path, storing.Survey(6, 1), tell=between_chunks(batch, admin))
@@ -69,7 +70,7 @@ def test_one_that_stores_all_in_one_step_is_stopped_within_five_seconds_and_stor
 
     def store() -> None:
         try:
-            held = lifecycle.claim(batch.pk)
+            held = lifecycle.claim(ImportBatch, batch.pk)
             storing.store_file(held, Path(default_storage.path(batch.file.name)), storing.Survey(3000, 0), tell=tell)
         finally:
             connection.close()
@@ -84,10 +85,10 @@ def test_one_that_stores_all_in_one_step_is_stopped_within_five_seconds_and_stor
             storing_it.result()
     assert counts(batch) == ("cancelled", 0, 0, 0)
     assert not dataset.examples.exists()
-    assert not default_storage.exists(lifecycle.stop_mark(batch.pk, 1))
+    assert not default_storage.exists(lifecycle.stop_mark(ImportBatch, batch.pk, 1))
     actions.retry_import(batch, by=admin)
     ImportBatch.objects.update(sent_at=None)
-    assert lifecycle.claim(batch.pk).attempt == 2
+    assert lifecycle.claim(ImportBatch, batch.pk).attempt == 2
 
 
 def test_a_command_that_is_stopped_on_the_page_says_so(dataset, admin, file, monkeypatch):

@@ -14,7 +14,7 @@ from tests.runs.test_worker import start, until
 __all__ = ["start"]  # a fixture
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-ROWS = 20_000  # enough that the worker cannot be done between two looks
+ROWS = 60_000  # enough that the worker cannot be done between two looks
 
 
 @pytest.fixture

@@ -61,7 +61,11 @@ def near_duplicates(texts: Iterable[str], *, threshold: float = THRESHOLD, seed:
     """
     runs = Runs()
     runs.add(texts)
-    sketches = Sketches(runs, seed=seed)
+    return pairs_within(Sketches(runs, seed=seed), threshold=threshold)
+
+
+def pairs_within(sketches: "Sketches", *, threshold: float = THRESHOLD) -> list[Pair]:
+    """As near_duplicates, of texts that have been taken already."""
     found = [
         Pair(min(one[0], other[0]), max(one[0], other[0]), alike) for one, other, alike in sketches.pairs(threshold)
     ]
@@ -76,7 +80,11 @@ def contaminated(
     runs = Runs()
     guards = runs.add(guarded)
     runs.add(texts)
-    sketches = Sketches(runs, seed=seed)
+    return pairs_across(Sketches(runs, seed=seed), guards, threshold=threshold)
+
+
+def pairs_across(sketches: "Sketches", guards: int, *, threshold: float = THRESHOLD) -> list[Pair]:
+    """As contaminated, of texts that have been taken already: the first `guards` of them are guarded."""
     sides = [([at for at in group if at < guards], [at for at in group if at >= guards]) for group in sketches.groups]
     has = np.array([[bool(side) for side in both] for both in sides], dtype=bool).reshape(-1, 2)
     closest = {at: Pair(at - guards, here[0], 1.0) for here, there in sides if here for at in there}
@@ -160,13 +168,16 @@ class Runs:
 
 
 class Sketches:
-    """Groups of texts with the same runs, and a signature of minima (uint32) for each that has runs of its own."""
+    """Groups of texts with the same runs, and a signature of minima (uint32) for each that has runs of its own.
+
+    `hashes[starts[g] : starts[g + 1]]` are the distinct runs of group g, sorted, without those of templates.
+    """
 
     def __init__(self, runs: Runs, *, seed: int = 7, bands: Bands | None = None) -> None:
         self.bands = bands or Bands()
         hashes, lengths = runs.all()
         self.groups = _same(hashes, lengths)
-        self._hashes, self._starts = _without_templates(hashes, lengths, self.groups)
+        self.hashes, self.starts = _without_templates(hashes, lengths, self.groups)
         random = np.random.default_rng(seed)
         minima = self.bands.bands * self.bands.rows
         self._factors, self._shifts = random.integers(0, 2**64, (2, minima), dtype=np.uint64) | np.uint64(1)
@@ -181,7 +192,7 @@ class Sketches:
         """
         if not 0.5 <= threshold <= 1:
             raise ValueError("The threshold lies between 0.5 and 1.")
-        filled = np.flatnonzero(np.diff(self._starts))
+        filled = np.flatnonzero(np.diff(self.starts))
         signatures = self._minima(filled)
         for first, second in self._candidates(signatures):
             one, other = filled[first], filled[second]
@@ -193,11 +204,11 @@ class Sketches:
         found = np.empty((filled.size, self._factors.size), dtype=np.uint32)
         for start in range(0, filled.size, CHUNK):
             rows = filled[start : start + CHUNK]
-            begin, end = self._starts[rows[0]], self._starts[rows[-1] + 1]
-            wide = self._hashes[begin:end].astype(np.uint64)
+            begin, end = self.starts[rows[0]], self.starts[rows[-1] + 1]
+            wide = self.hashes[begin:end].astype(np.uint64)
             for at, (factor, shift) in enumerate(zip(self._factors, self._shifts, strict=True)):
                 mixed = (wide * factor + shift) >> np.uint64(32)
-                found[start : start + CHUNK, at] = np.minimum.reduceat(mixed, self._starts[rows] - begin)
+                found[start : start + CHUNK, at] = np.minimum.reduceat(mixed, self.starts[rows] - begin)
         return found
 
     def _candidates(self, signatures: Integers) -> Iterator[tuple[Positions, Positions]]:
@@ -223,7 +234,7 @@ class Sketches:
                     yield self.groups[a], self.groups[b], alike
 
     def _runs(self, group: int) -> Integers:
-        return self._hashes[self._starts[group] : self._starts[group + 1]]
+        return self.hashes[self.starts[group] : self.starts[group + 1]]
 
 
 def jaccard(one: Integers, other: Integers) -> float:

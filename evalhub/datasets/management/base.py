@@ -1,5 +1,7 @@
 """What this room's commands share: a dataset by its name or short name."""
 
+from django.core.management.base import CommandError
+
 from evalhub.accounts.models import Project
 from evalhub.datasets.models import Dataset
 
@@ -7,3 +9,10 @@ from evalhub.datasets.models import Dataset
 def dataset_named(project: Project, name: str) -> Dataset | None:
     """The dataset with this name, or else with this short name."""
     return project.datasets.filter(name=name).first() or project.datasets.filter(slug=name).first()
+
+
+def named_dataset(project: Project, name: str) -> Dataset:
+    """As dataset_named; CommandError where there is none."""
+    if (found := dataset_named(project, name)) is None:
+        raise CommandError(f"The project {project.slug} has no dataset “{name}”.")
+    return found

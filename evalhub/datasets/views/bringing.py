@@ -17,15 +17,16 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions, incoming
-from evalhub.datasets.export import harmless_cell
+from evalhub.datasets.cells import harmless_cell
 from evalhub.datasets.forms import LABELS, ImportForm, UploadForm
-from evalhub.datasets.importing import Preview, Unreadable, preview, survey
+from evalhub.datasets.glancing import glance
+from evalhub.datasets.importing import Preview, Unreadable, preview
 from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.datasets.selection import title_of
 from evalhub.datasets.views.common import back_with, dataset_for, person
 from evalhub.errors import Refused
 
-COUNTED_BYTES = 20 * 2**20  # larger files are counted while they are stored, not in the preview
+COUNTED_BYTES = 20 * 2**20  # unpacked; larger files are counted while they are stored, not in the preview
 SHOWN_PROBLEMS = 100
 
 
@@ -76,11 +77,11 @@ def _preview_page(request: HttpRequest, project: Project, dataset: Dataset, toke
             given = {"policy": ImportBatch.Policy.SET_ASIDE, **request.GET.dict()}
             form = ImportForm(given, columns=found.columns)
             mapping = form.mapping() if form.is_valid() else {}
-            found = preview(path, name=name, mapping=mapping)
+            if mapping:
+                found = preview(path, name=name, mapping=mapping)
             context |= {"form": form, **_found_context(found)}
-            if path.stat().st_size <= COUNTED_BYTES:
-                context["survey"] = survey(path, name=name, mapping=mapping)
-            elif found.lacking:
+            context["survey"] = glance(path, name=name, mapping=mapping, most=COUNTED_BYTES)
+            if context["survey"] is None and found.lacking:
                 context["unreadable"] = found.lacking
         except Unreadable as error:
             context["unreadable"] = str(error)
@@ -213,9 +214,9 @@ def batch_report(request: HttpRequest, project_slug: str, dataset_slug: str, pk:
 def _csv_report(found: ImportBatch) -> str:
     text = io.StringIO()
     table = csv.writer(text)
-    table.writerow(["line", "field", "reason", "row"])
+    table.writerow(["file", "line", "field", "reason", "row"])
     for item in found.problems:
-        table.writerow([harmless_cell(item[name]) for name in ("line", "field", "reason", "raw")])
+        table.writerow([harmless_cell(item.get(name, "")) for name in ("file", "line", "field", "reason", "raw")])
     return "\ufeff" + text.getvalue()
 
 

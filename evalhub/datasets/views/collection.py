@@ -1,52 +1,32 @@
 """The list of datasets, and one dataset: filters, table, readiness, versions."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Page, Paginator
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.datasets import actions, incoming
-from evalhub.datasets.charts import CHARTS
 from evalhub.datasets.forms import DatasetForm, FreezeForm
-from evalhub.datasets.leakage import Leaking
-from evalhub.datasets.models import Dataset, Example, Split
-from evalhub.datasets.quality import QualityReport
+from evalhub.datasets.listing import lines_of
+from evalhub.datasets.models import Dataset
+from evalhub.datasets.paging import cut
 from evalhub.datasets.selection import (
     ExampleFilter,
-    categories,
     changes_since,
-    chosen_examples,
     datasets_of,
-    readiness,
     state_counts,
-    title_of,
 )
+from evalhub.datasets.views.checks import beside_table
 from evalhub.datasets.views.common import back_with, dataset_for, person
 from evalhub.errors import Refused
 
-PER_PAGE = 25
-FLAG_NAMES = {
-    "leaks": ("Leak", "bad"), "echoes": ("Repeats the input", "bad"), "conflicts": ("Other output elsewhere", "warn"),
-    "copies": ("Copy", "warn"), "lengths": ("Very long", "warn"),
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Line:
-    """One row of the table of examples."""
-
-    example: Example
-    title: str
-    flags: list[tuple[str, str]]
+GLANCE = 10  # examples shown on the dataset's own page
 
 
 @login_required
@@ -96,39 +76,20 @@ def create(request: HttpRequest, project_slug: str) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
-    context = _examples_context(request, dataset)
-    template = "datasets/_examples.html" if request.headers.get("HX-Target") == "examples" else "datasets/detail.html"
-    if template == "datasets/detail.html":
-        context |= _margin_context(dataset)
+    if asked := ExampleFilter.from_query(request.GET).query:
+        return redirect(f"{reverse('datasets:examples', args=[project.slug, dataset.slug])}?{asked}")
+    context = _glance(dataset) | _margin_context(dataset) | beside_table(dataset)
     context |= {"project": project, "here": "data", "may_curate": may(person(request), project, Right.CURATE)}
-    response = render(request, template, context)
-    patch_vary_headers(response, ["HX-Target"])  # one address, two answers: caches must tell them apart
-    return response
+    return render(request, "datasets/detail.html", context)
 
 
-def _examples_context(request: HttpRequest, dataset: Dataset) -> dict[str, Any]:
-    wanted, report = ExampleFilter.from_query(request.GET), readiness(dataset)
-    page = Paginator(chosen_examples(dataset, wanted, report), PER_PAGE).get_page(request.GET.get("page"))
+def _glance(dataset: Dataset) -> dict[str, Any]:
+    """The newest examples; the table with its filters is a page of its own."""
+    newest = cut(dataset.examples.order_by("-id"), "-id", {}, size=GLANCE)
     return {
-        "dataset": dataset, "report": report, "wanted": wanted, "page": page, "lines": _lines(page, report),
-        "chips": _chips(wanted), "categories": categories(dataset), "states": Example.State.choices,
-        "splits": [*Split.choices, ("none", "Not split yet")], "total": dataset.examples.count(),
+        "dataset": dataset, "lines": lines_of(dataset, newest.examples),
+        "total": dataset.examples.count(), "tab": "overview",
     }  # fmt: skip
-
-
-def _lines(page: Page[Example], report: QualityReport) -> list[Line]:
-    marked = {key: set(check.ids) for key in FLAG_NAMES if (check := report.check(key))}
-    return [
-        Line(example, title_of(vars(example)), [FLAG_NAMES[key] for key, ids in marked.items() if example.pk in ids])
-        for example in page
-    ]
-
-
-def _chips(wanted: ExampleFilter) -> list[tuple[str, str]]:
-    """(what it says, the address's query without it) for each filter in use."""
-    words = {"q": "Text", "category": "Category", "state": "State", "split": "Split", "flag": "Flag"}
-    flags = {key: name for key, (name, _) in FLAG_NAMES.items()}
-    return [(f"{words[name]}: {flags.get(value, value)}", wanted.without(name)) for name, value in wanted.pairs.items()]
 
 
 def _margin_context(dataset: Dataset) -> dict[str, Any]:
@@ -137,56 +98,21 @@ def _margin_context(dataset: Dataset) -> dict[str, Any]:
     imports = list(dataset.imports.select_related("created_by").defer("problems")[:5])
     return {
         "counts": state_counts(dataset), "versions": versions, "last": last, "changes": changes_since(dataset, last),
-        "next_number": last.number + 1 if last else 1, "freeze_form": FreezeForm(),
+        "next_number": last.number + 1 if last else 1, "form": FreezeForm(dataset=dataset),
         "imports": imports, "under_way": next((item for item in imports if item.is_live), None),
     }  # fmt: skip
 
 
 @login_required
-@require_safe
-def chart(request: HttpRequest, project_slug: str, dataset_slug: str, name: str) -> JsonResponse:
-    """The specification of one figure."""
-    _, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
-    return JsonResponse(CHARTS[name](readiness(dataset)))
-
-
-@login_required
 @require_POST
 def describe(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """Change what the dataset is said to hold, and its source and licence."""
+    """Change what the dataset is said to hold, its source and licence, and whether it is a benchmark."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     words = {name: request.POST.get(name, "") for name in ("description", "credit")}
+    benchmark = "is_benchmark" in request.POST
     try:
-        actions.describe_dataset(dataset, by=person(request), **words)
+        actions.describe_dataset(dataset, by=person(request), is_benchmark=benchmark, **words)
     except Refused as refusal:
         return back_with(request, refusal, reverse("datasets:detail", args=[project.slug, dataset.slug]))
     messages.success(request, "Description, source and licence are kept.")
     return redirect("datasets:detail", project.slug, dataset.slug)
-
-
-@login_required
-@require_POST
-def freeze(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
-    home = reverse("datasets:detail", args=[project.slug, dataset.slug])
-    form = FreezeForm(request.POST)
-    if not form.is_valid():
-        sentence = next(iter(form.errors.values()))[0]
-        return back_with(request, Refused(f"Nothing was frozen. {sentence}"), home)
-    try:
-        version = actions.freeze_version(
-            dataset,
-            by=person(request),
-            note=form.cleaned_data["note"],
-            shares=form.shares(),
-            seed=form.cleaned_data["seed"],
-            keep_test=form.cleaned_data["keep_test"],
-            leak_reason=form.cleaned_data["leak_reason"],
-        )
-    except Leaking as leaking:
-        context = {"project": project, "dataset": dataset, "here": "data", "refusal": leaking, "form": form}
-        return render(request, "datasets/leaks.html", context, status=409)
-    except Refused as refusal:
-        return back_with(request, refusal, home)
-    messages.success(request, f"{version} is frozen: {version.counts['total']:,} examples.")
-    return redirect("datasets:version", project.slug, dataset.slug, version.number)

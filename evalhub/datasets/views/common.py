@@ -1,5 +1,6 @@
 """What the pages share: who asks, for which dataset, and the way back after a refusal."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from django.contrib import messages
@@ -20,6 +21,12 @@ def dataset_for(request: HttpRequest, project_slug: str, dataset_slug: str, righ
     """The project and the dataset, if the person has the right. Raises Http404 or PermissionDenied."""
     project = project_for(person(request), project_slug, right)
     return project, get_object_or_404(Dataset, project=project, slug=dataset_slug)
+
+
+def revision_seen(given: Mapping[str, str]) -> int | None:
+    """The revision that the page showed when its form was sent; None if the form does not say."""
+    number = given.get("revision", "")
+    return int(number) if number.isdecimal() and len(number) < 10 else None
 
 
 def back_with(request: HttpRequest, refusal: Refused, address: str) -> HttpResponse:

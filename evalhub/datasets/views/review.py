@@ -14,12 +14,11 @@ from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions
 from evalhub.datasets.difference import pieces
 from evalhub.datasets.forms import ExampleForm
-from evalhub.datasets.models import Dataset, Example, Revision
+from evalhub.datasets.history import history_of, origin_of
+from evalhub.datasets.models import Dataset, Example
 from evalhub.datasets.selection import same_prompt, title_of
-from evalhub.datasets.views.common import back_with, dataset_for, person
+from evalhub.datasets.views.common import back_with, dataset_for, person, revision_seen
 from evalhub.errors import Refused
-
-QUEUE = 12
 
 
 def _example(dataset: Dataset, pk: int) -> Example:
@@ -31,46 +30,37 @@ def _example(dataset: Dataset, pk: int) -> Example:
 def example(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
     found = _example(dataset, pk)
-    return _page(request, project, found, _form_of(found))
+    return _page(request, project, found, form_of(found))
 
 
-def _form_of(found: Example) -> ExampleForm:
+def form_of(found: Example) -> ExampleForm:
     names = ("instruction", "input", "output", "system", "category", "source", "wanted_split")
     return ExampleForm(initial={name: getattr(found, name) for name in names} | {"revision": found.revision_number})
 
 
 def _page(request: HttpRequest, project: Project, found: Example, form: ExampleForm, status: int = 200) -> HttpResponse:
-    revisions = list(found.revisions.select_related("author").order_by("-number"))
     context = {
         "project": project, "dataset": found.dataset, "here": "data", "example": found, "form": form,
-        "title": title_of(vars(found)), "revisions": revisions, "rivals": list(same_prompt(found)[:3]),
+        "title": title_of(vars(found)), "events": history_of(found), "origin": origin_of(found),
+        "rivals": list(same_prompt(found)[:3]),
         "entries": found.version_entries.select_related("version").order_by("-version__number")[:5],
         "editing": "edit" in request.GET or status != 200,
         "may_curate": may(person(request), project, Right.CURATE),
-        **_change(found, revisions), **_queue(found),
+        **change_shown(found),
     }  # fmt: skip
     return render(request, "datasets/example.html", context, status=status)
 
 
-def _change(found: Example, revisions: list[Revision]) -> dict[str, Any]:
+def change_shown(found: Example) -> dict[str, Any]:
     """The output as a change: of the revision before, or of the approved example that a proposal would replace."""
     before, of = "", ""
-    if len(revisions) > 1:
-        before, of = revisions[1].values["output"], f"revision {revisions[1].number}"
+    if last := found.revisions.filter(number__lt=found.revision_number).order_by("-number").first():
+        before, of = last.values["output"], f"revision {last.number}"
     elif found.state == Example.State.PROPOSED and (rival := same_prompt(found).first()):
         before, of = rival.output, str(rival)
+    elif answer := found.origin.get("answer"):
+        before, of = str(answer), "the answer that was corrected"
     return {"before": before, "before_of": of, "pieces": pieces(before, found.output) if of else []}
-
-
-def _queue(found: Example) -> dict[str, Any]:
-    """Proposals around this one, in order, with the ones before and after."""
-    waiting = found.dataset.examples.filter(state=Example.State.PROPOSED).order_by("id")
-    after, before = waiting.filter(pk__gt=found.pk), waiting.filter(pk__lt=found.pk).order_by("-id")
-    near = [*reversed(before[:3]), *([found] if found.state == Example.State.PROPOSED else []), *after[:QUEUE]]
-    return {
-        "queue": [(item, title_of(vars(item))) for item in near], "waiting": waiting.count(),
-        "next": after.first(), "previous": before.first(),
-    }  # fmt: skip
 
 
 @login_required
@@ -97,32 +87,31 @@ def edit(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) ->
 @login_required
 @require_POST
 def decide(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
-    """Approve or reject, then on to the next proposal."""
+    """Approve or reject, and back to the page; the review queue goes on by itself (reviewing.py)."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     found = _example(dataset, pk)
     address = reverse("datasets:example", args=[project.slug, dataset.slug, pk])
-    following = _queue(found)["next"]
     try:
         said = _decided(request, found)
     except Refused as refusal:
         return back_with(request, refusal, address)
     messages.success(request, said)
-    if following and found.state == Example.State.PROPOSED:
-        return redirect("datasets:example", project.slug, dataset.slug, following.pk)
     return redirect(address)
 
 
 def _decided(request: HttpRequest, found: Example) -> str:
     """Do what the button says and return the sentence for the next page."""
     decision, reason = request.POST.get("decision"), request.POST.get("reason", "")[:255]
+    seen = revision_seen(request.POST)
     if decision == "approve":
-        actions.approve(found, by=person(request))
-        return f"{found} is approved."
+        now = actions.approve(found, by=person(request), expected_revision=seen)
+        once = now.state == Example.State.PROPOSED
+        return f"{found} is approved once; a second person has to approve it too." if once else f"{found} is approved."
     if decision == "replace":
-        former = actions.approve_instead(found, by=person(request))
+        former = actions.approve_instead(found, by=person(request), expected_revision=seen)
         return f"{found} is approved; {len(former)} with the same task rejected."
     if decision == "reject":
-        actions.reject(found, by=person(request), reason=reason)
+        actions.reject(found, by=person(request), reason=reason, expected_revision=seen)
         return f"{found} is rejected."
     raise Refused("Approve or reject: the form said neither. Nothing was changed.")
 
@@ -134,7 +123,7 @@ def decide_many(request: HttpRequest, project_slug: str, dataset_slug: str) -> H
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     wanted = [int(pk) for pk in request.POST.getlist("example") if pk.isdecimal() and len(pk) < 19]
     query = request.POST.get("query", "")
-    address = f"{reverse('datasets:detail', args=[project.slug, dataset.slug])}?{query}".rstrip("?")
+    address = f"{reverse('datasets:examples', args=[project.slug, dataset.slug])}?{query}".rstrip("?")
     approving = request.POST.get("decision") == "approve"
     if not wanted:
         return back_with(request, Refused("Nothing was ticked, so nothing was changed."), address)

@@ -28,12 +28,13 @@ State = ImportBatch.State
 class Command(ProjectCommand):
     right = Right.CURATE
     help = (
-        "Import examples from JSON, JSONL, CSV, TSV (each also gzipped), XLSX or Parquet. The dataset is created if it "
-        "is not there. The same file twice changes nothing. Exit status 0: the rows were stored, or are there already."
+        "Import examples from JSON, JSONL, CSV, TSV, XLSX, Parquet or Arrow (each also gzipped), or from a dataset "
+        "folder of Hugging Face or a ZIP file of one. The dataset is created if it is not there. The same file twice "
+        "changes nothing. Exit status 0: the rows were stored, or are there already."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", type=Path, help="the file to read")
+        parser.add_argument("file", type=Path, help="the file or dataset folder to read")
         super().add_arguments(parser)
         parser.add_argument("--dataset", required=True, metavar="NAME", help="name or short name of the dataset")
         parser.add_argument("--policy", choices=ImportBatch.Policy.values, default="set-aside",
@@ -55,7 +56,9 @@ class Command(ProjectCommand):
         return Told(told(batch), lines(batch), "" if batch.is_live or batch.state == State.SUCCEEDED else batch.message)
 
     def _into(self, dataset: Dataset, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
-        path = readable(options["file"]) if options["queue"] else options["file"]
+        path: Path = options["file"]
+        if options["queue"] and not path.is_dir():
+            path = readable(path)
         asked = {"path": path, "file_name": path.name, "by": user, "policy": options["policy"], "mapping": mapping}
         bar = Bar(f"Importing {path.name}")
         try:
@@ -98,7 +101,8 @@ class Command(ProjectCommand):
 
 def told(batch: ImportBatch) -> dict[str, Any]:
     """An import as a script wants it."""
-    problems = [{name: item[name] for name in ("line", "field", "reason")} for item in batch.problems]
+    names = ("file", "line", "field", "reason")
+    problems = [{name: item[name] for name in names if item.get(name) or name != "file"} for item in batch.problems]
     counts = {"imported": batch.imported, "set_aside": batch.set_aside, "unchanged": batch.unchanged}
     job = {"import": batch.pk, "state": batch.state, "message": batch.message}
     return {"dataset": batch.dataset.slug, **job, **counts, "problems": problems}
@@ -111,10 +115,13 @@ def lines(batch: ImportBatch) -> list[str]:
             f"Import {batch.pk} into {batch.dataset} waits for a worker of queue cpu; its page shows how far it is."
         ]
     said = [f"{batch.message} Set aside: {batch.set_aside:,}. Unchanged: {batch.unchanged:,}."]
-    alike: dict[str, list[int]] = {}
+    alike: dict[tuple[str, str], list[int]] = {}
     for item in batch.problems:
-        alike.setdefault(item["reason"], []).append(item["line"])
-    said += [f"  {places(numbers)}: {reason}" for reason, numbers in islice(alike.items(), SHOWN)]
+        alike.setdefault((item.get("file", ""), item["reason"]), []).append(item["line"])
+    said += [
+        f"  {f'{file}, ' if file else ''}{places(numbers)}: {reason}"
+        for (file, reason), numbers in islice(alike.items(), SHOWN)
+    ]
     more = sum(len(numbers) for numbers in islice(alike.values(), SHOWN, None))
     return [*said, f"  and {more:,} more"] if more else said
 

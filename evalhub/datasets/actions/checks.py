@@ -1,0 +1,84 @@
+"""Look for what is wrong with a dataset's examples: check_examples here and now, request_check by a worker."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.db import transaction
+from django.utils import timezone
+
+from evalhub.accounts.models import User
+from evalhub.datasets import checking
+from evalhub.datasets.actions.noting import noted
+from evalhub.datasets.checks.run import check
+from evalhub.datasets.checks.thresholds import Thresholds
+from evalhub.datasets.models import CheckRun, Dataset, Example
+from evalhub.datasets.selection import ExampleFilter, chosen_examples
+from evalhub.datasets.tokenizing import counter, folder_of
+from evalhub.errors import Refused
+from evalhub.jobs.models import Job
+from evalhub.progress import Heard
+
+
+def check_examples(
+    dataset: Dataset,
+    *,
+    by: User,
+    query: str = "",
+    thresholds: Mapping[str, Any] | None = None,
+    model: str = "",
+    request_key: str | None = None,
+    progress: Heard | None = None,
+) -> CheckRun:
+    """Run all checks over the approved examples, or over those that `query` (a page's address) leaves.
+
+    `thresholds` stand for those that are kept with the dataset. `model`: a model of the project with a tokenizer on
+    this machine, in whose tokens lengths are counted. Flags replace those of the run before over the same examples;
+    no example is changed. The same `request_key` twice is one run. Raises Refused for an unknown threshold, no such
+    tokenizer, or nothing to check.
+    """
+    if made_before := checking.made_by(dataset, request_key):
+        return made_before
+    settings = Thresholds.from_json({**dataset.thresholds, **(thresholds or {})})
+    examples = chosen_examples(dataset, ExampleFilter.from_query(dict(parse_qsl(query)))).order_by()
+    if not query:
+        examples = examples.filter(state=Example.State.APPROVED)
+    if not (total := examples.count()):
+        raise Refused("There is nothing to check: no example of this dataset is approved, or the filter leaves none.")
+    tokenize = counter(folder_of(dataset.project, model)) if model else None
+    read_at, began = timezone.now(), time.monotonic()
+    report = check(
+        checking.texts_of(dataset, examples), settings, others=checking.others_of(dataset),
+        tokenize=tokenize, heard=_in_examples(progress, total), total=total,
+    )  # fmt: skip
+    told = {**settings.as_json(), "tokenizer": model, "request": request_key or ""}
+    made = checking.Made(query, told, read_at, time.monotonic() - began, report)
+    with transaction.atomic():
+        run = checking.keep(dataset, made, by=by)
+        noted(dataset, by, "check_examples", f"check {run.pk}", examples=report.total, flags=len(report.findings))
+    return run
+
+
+def _in_examples(progress: Heard | None, total: int) -> Heard | None:
+    """The checks' own steps, told as so many of the examples."""
+    return (lambda done, steps: progress(done * total // max(1, steps), total)) if progress else None
+
+
+def request_check(dataset: Dataset, *, by: User, query: str = "", model: str = "") -> Job:
+    """Let a worker do it; `model`: whose tokens lengths are counted in. Raises Refused for one without a tokenizer.
+
+    While a run over the whole dataset waits for its worker, asking again is that run."""
+    if model:
+        folder_of(dataset.project, model)
+    return checking.ask_for_check(dataset, by, query=query, model=model)
+
+
+def keep_thresholds(dataset: Dataset, *, by: User, thresholds: Mapping[str, Any]) -> Dataset:
+    """The dataset's own thresholds, for every later run; those that are the usual ones are not kept. Raises Refused."""
+    usual, wanted = Thresholds().as_json(), Thresholds.from_json(thresholds).as_json()
+    with transaction.atomic():
+        dataset.thresholds = {name: value for name, value in wanted.items() if value != usual[name]}
+        dataset.save(update_fields=["thresholds"])
+        noted(dataset, by, "keep_thresholds", thresholds=dataset.thresholds)
+    return dataset

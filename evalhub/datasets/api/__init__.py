@@ -1,0 +1,40 @@
+"""Datasets over HTTP: the same actions and the same policy as the pages."""
+
+from evalhub.datasets.api.checks import CheckDetail, CheckFlags, CheckList, Readiness, ThresholdsView
+from evalhub.datasets.api.collections import DatasetDetail, DatasetList
+from evalhub.datasets.api.comparisons import VersionCard, VersionCardText, VersionComparison
+from evalhub.datasets.api.curation import ChangeList, ChangeUndo, CommentList, ViewDetail, ViewList
+from evalhub.datasets.api.examples import ExampleDecision, ExampleDetail, ExampleList
+from evalhub.datasets.api.exports import Exports
+from evalhub.datasets.api.imports import HERE_AND_NOW, ImportCancel, ImportDetail, ImportList, ImportRetry
+from evalhub.datasets.api.versions import VersionDetail, VersionDownload, VersionList
+
+__all__ = [
+    "HERE_AND_NOW",
+    "ChangeList",
+    "ChangeUndo",
+    "CheckDetail",
+    "CheckFlags",
+    "CheckList",
+    "CommentList",
+    "DatasetDetail",
+    "DatasetList",
+    "ExampleDecision",
+    "ExampleDetail",
+    "ExampleList",
+    "Exports",
+    "ImportCancel",
+    "ImportDetail",
+    "ImportList",
+    "ImportRetry",
+    "Readiness",
+    "ThresholdsView",
+    "VersionCard",
+    "VersionCardText",
+    "VersionComparison",
+    "VersionDetail",
+    "VersionDownload",
+    "VersionList",
+    "ViewDetail",
+    "ViewList",
+]

@@ -1,0 +1,87 @@
+"""Datasets over HTTP."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers, status
+from rest_framework.generics import ListCreateAPIView, RetrieveAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evalhub.datasets import actions
+from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.models import Dataset
+from evalhub.datasets.selection import datasets_of
+
+
+class DatasetSerializer(serializers.ModelSerializer[Dataset]):
+    approved = serializers.IntegerField(read_only=True)
+    proposed = serializers.IntegerField(read_only=True)
+    rejected = serializers.IntegerField(read_only=True)
+    last_version = serializers.IntegerField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Dataset
+        fields = (
+            "slug",
+            "name",
+            "description",
+            "credit",
+            "is_benchmark",
+            "approved",
+            "proposed",
+            "rejected",
+            "last_version",
+            "created_at",
+        )
+        read_only_fields = ("slug", "is_benchmark", "created_at")
+
+
+class DescriptionSerializer(serializers.Serializer[dict[str, Any]]):
+    description = serializers.CharField(required=False, allow_blank=True)
+    credit = serializers.CharField(required=False, allow_blank=True)
+    is_benchmark = serializers.BooleanField(
+        required=False, help_text="Its prompts test models and are never trained on."
+    )
+
+
+class DatasetList(RoomView, ListCreateAPIView[Dataset]):
+    """The project's datasets with their counts; POST makes an empty one."""
+
+    serializer_class = DatasetSerializer
+
+    def get_queryset(self) -> QuerySet[Dataset]:
+        return Dataset.objects.none() if self.describing else datasets_of(self.project)
+
+    def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        project = self.project
+        values = self.checked(request, DatasetSerializer)
+        dataset = actions.create_dataset(project, by=self.person, **values)
+        made = datasets_of(project).get(pk=dataset.pk)
+        return Response(DatasetSerializer(made).data, status=status.HTTP_201_CREATED)
+
+
+class DatasetDetail(RoomView, RetrieveAPIView[Dataset]):
+    """One dataset; PATCH changes its description, its credit and whether it is a benchmark; DELETE removes it while
+    nothing rests on it.
+    """
+
+    serializer_class = DatasetSerializer
+    lookup_field, lookup_url_kwarg = "slug", "dataset_slug"
+
+    @extend_schema(responses={204: None, 409: OpenApiTypes.OBJECT})
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        actions.delete_dataset(self.dataset, by=self.person)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=DescriptionSerializer, responses={200: DatasetSerializer})
+    def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        dataset, given = self.get_object(), self.checked(request, DescriptionSerializer)
+        words = {"description": dataset.description, "credit": dataset.credit} | given
+        actions.describe_dataset(dataset, by=self.person, **words)
+        return Response(DatasetSerializer(self.get_object()).data)
+
+    def get_queryset(self) -> QuerySet[Dataset]:
+        return Dataset.objects.none() if self.describing else datasets_of(self.project)

@@ -1,0 +1,41 @@
+"""Who may, and about which dataset; the same policy as the pages."""
+
+from typing import Any, cast
+
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right, project_for
+from evalhub.datasets.models import Dataset
+
+
+class RoomView(GenericAPIView[Any]):
+    """Finds the project by the person's right, then the dataset; without them 404 or 403."""
+
+    reading: Right = Right.VIEW_DATA
+
+    @property
+    def person(self) -> User:
+        return cast(User, self.request.user)
+
+    @property
+    def project(self) -> Project:
+        right = self.reading if self.request.method in ("GET", "HEAD", "OPTIONS") else Right.CURATE
+        return project_for(self.person, self.kwargs["project_slug"], right)
+
+    @property
+    def dataset(self) -> Dataset:
+        return get_object_or_404(Dataset, project=self.project, slug=self.kwargs["dataset_slug"])
+
+    @property
+    def describing(self) -> bool:
+        """True while the OpenAPI schema is written: nobody asks, about no project."""
+        return bool(getattr(self, "swagger_fake_view", False))
+
+    def checked(self, request: Request, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+        serializer = kind(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)

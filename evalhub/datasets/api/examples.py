@@ -1,0 +1,133 @@
+"""Examples over HTTP: read, edit, propose, decide."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers, status
+from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from evalhub.datasets import actions
+from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.models import Example, Split
+from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, chosen_examples
+
+FILTERS = [
+    OpenApiParameter("q", str, description="Words, or how they begin, in instruction, input, output, id or source."),
+    OpenApiParameter("category", str), OpenApiParameter("source", str), OpenApiParameter("language", str),
+    OpenApiParameter("tag", str), OpenApiParameter("flag", str, description="Kind of a finding of the last check."),
+    OpenApiParameter("state", str, enum=[value for value, _ in STATES]),
+    OpenApiParameter("split", str, enum=[value for value, _ in SPLITS]),
+    OpenApiParameter("from", str, enum=[value for value, _ in PROVENANCES]),
+    OpenApiParameter("min", int, description="Least characters of the output."),
+    OpenApiParameter("max", int, description="Most characters of the output."),
+    OpenApiParameter("since", str, description="Changed since this date or moment, in ISO form."),
+    OpenApiParameter("sort", str, enum=list(ORDERS)),
+]  # fmt: skip
+
+
+class ExampleSerializer(serializers.ModelSerializer[Example]):
+    class Meta:
+        model = Example
+        fields = ("id", "key", "instruction", "input", "output", "system", "history", "category", "source", "language",
+                  "tags", "metadata", "wanted_split", "state", "origin", "revision_number", "created_at",
+                  "updated_at")  # fmt: skip
+        read_only_fields = ("history", "metadata", "state", "origin", "created_at", "updated_at")
+
+
+class EditSerializer(serializers.Serializer[dict[str, Any]]):
+    """What may be changed. `revision_number`, if sent, guards against overwriting somebody else's edit."""
+
+    instruction = serializers.CharField(required=False, trim_whitespace=False)
+    input = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    output = serializers.CharField(required=False, trim_whitespace=False)
+    system = serializers.CharField(required=False, allow_blank=True, trim_whitespace=False)
+    category = serializers.CharField(required=False, allow_blank=True)
+    source = serializers.CharField(required=False, allow_blank=True)  # type: ignore[assignment]  # a field of examples
+    language = serializers.CharField(required=False, allow_blank=True)
+    key = serializers.CharField(required=False, allow_blank=True)
+    tags = serializers.ListField(child=serializers.CharField(), required=False)
+    wanted_split = serializers.ChoiceField(choices=Split.choices, required=False, allow_blank=True)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=255)
+    revision_number = serializers.IntegerField(required=False)
+
+
+class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
+    values = serializers.DictField()
+    origin = serializers.DictField(default=dict)
+
+
+class DecisionSerializer(serializers.Serializer[dict[str, Any]]):
+    """`expected_state`, if sent, guards against overwriting somebody else's decision, and `revision_number` against
+    deciding about a text that somebody has edited.
+    """
+
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=255, default="")
+    expected_state = serializers.ChoiceField(choices=Example.State.choices, required=False, default="")
+    revision_number = serializers.IntegerField(required=False)
+
+
+class ExampleList(RoomView, ListAPIView[Example]):
+    """Examples by id, narrowed as on the page; POST proposes one, which waits for approval."""
+
+    serializer_class = ExampleSerializer
+
+    def get_queryset(self) -> QuerySet[Example]:
+        if self.describing:
+            return Example.objects.none()
+        return chosen_examples(self.dataset, ExampleFilter.from_query(self.request.query_params))
+
+    @extend_schema(parameters=FILTERS)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(request=ProposalSerializer, responses={201: ExampleSerializer})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        dataset, given = self.dataset, self.checked(request, ProposalSerializer)
+        example = actions.propose_example(dataset, by=self.person, values=given["values"], origin=given["origin"])
+        return Response(ExampleSerializer(example).data, status=status.HTTP_201_CREATED)
+
+
+class ExampleDetail(RoomView, RetrieveAPIView[Example]):
+    """One example; PATCH keeps a new revision, DELETE removes it while no version holds it."""
+
+    serializer_class = ExampleSerializer
+
+    def get_queryset(self) -> QuerySet[Example]:
+        return Example.objects.none() if self.describing else self.dataset.examples.all()
+
+    @extend_schema(responses={204: None, 409: OpenApiTypes.OBJECT})
+    def delete(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        actions.delete_example(get_object_or_404(Example, dataset=self.dataset, pk=self.kwargs["pk"]), by=self.person)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    @extend_schema(request=EditSerializer, responses={200: ExampleSerializer})
+    def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        example, values = self.get_object(), self.checked(request, EditSerializer)
+        reason, expected = values.pop("reason", ""), values.pop("revision_number", None)
+        changed = actions.edit_example(
+            example, by=self.person, values=values, reason=reason, expected_revision=expected
+        )
+        return Response(ExampleSerializer(changed).data)
+
+
+class ExampleDecision(RoomView):
+    """POST approves or rejects."""
+
+    serializer_class = DecisionSerializer
+
+    @extend_schema(request=DecisionSerializer, responses={200: ExampleSerializer})
+    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        example = get_object_or_404(Example, dataset=self.dataset, pk=self.kwargs["pk"])
+        given = self.checked(request, DecisionSerializer)
+        state, revision = given["expected_state"], given.get("revision_number")
+        if self.kwargs["decision"] == "approve":
+            decided = actions.approve(example, by=self.person, expected_state=state, expected_revision=revision)
+        else:
+            decided = actions.reject(example, by=self.person, reason=given["reason"], expected_state=state,
+                                     expected_revision=revision)  # fmt: skip
+        return Response(ExampleSerializer(decided).data)

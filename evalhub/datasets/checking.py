@@ -1,0 +1,162 @@
+"""From rows to checks and back: the examples of a dataset, what must not be repeated, and what was found, kept."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from evalhub.accounts.models import User
+from evalhub.datasets.checks.readiness import credit, waiting
+from evalhub.datasets.checks.report import Check, CheckReport, Finding
+from evalhub.datasets.checks.text import OtherSet, Text
+from evalhub.datasets.guarded import prompt_text
+from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, VersionExample
+from evalhub.jobs.actions import request_job
+from evalhub.jobs.lifecycle import LIVE
+from evalhub.jobs.models import Job
+from evalhub.progress import Heard, chunks
+
+VERB = "check_examples"
+CHUNK = 2000
+READ = ("id", "instruction", "input", "output", "system", "history", "category", "source", "language", "wanted_split")
+GUARDED = ("instruction", "input", "system", "history")
+
+
+# --- what is checked ------------------------------------------------------------------------------
+def texts_of(dataset: Dataset, examples: QuerySet[Example]) -> Iterator[Text]:
+    """The examples as the checks take them, in constant memory. What the last version tested counts as tested."""
+    tested = _tested(dataset)
+    rows = examples.order_by("id").values_list(*READ)
+    for pk, instruction, given, output, system, history, category, source, language, wanted in rows.iterator(CHUNK):
+        context = "\n".join([system, *(turn["content"] for turn in history)]).strip("\n")
+        side = Split.TEST if pk in tested else wanted
+        yield Text(pk, instruction, given, output, context, category, source, language, side)
+
+
+def _tested(dataset: Dataset) -> set[int]:
+    last = dataset.versions.first()
+    tested = last.entries.filter(split=Split.TEST) if last else VersionExample.objects.none()
+    return set(tested.values_list("example_id", flat=True))
+
+
+def others_of(dataset: Dataset) -> list[OtherSet]:
+    """Every frozen test set and every benchmark of the project, each prompt once."""
+    return [*_test_sets(dataset), *_benchmarks(dataset)]
+
+
+def _test_sets(dataset: Dataset) -> list[OtherSet]:
+    tested = VersionExample.objects.filter(version__dataset__project=dataset.project_id, split=Split.TEST)
+    prompts: dict[str, set[str]] = defaultdict(set)
+    for name, values in tested.values_list("version__dataset__name", "values").iterator(CHUNK):
+        prompts[name].add(prompt_text(values))
+    return [OtherSet(name, "test set", sorted(texts)) for name, texts in sorted(prompts.items())]
+
+
+def _benchmarks(dataset: Dataset) -> list[OtherSet]:
+    known = Dataset.objects.filter(project=dataset.project_id, is_benchmark=True).exclude(pk=dataset.pk)
+    return [OtherSet(one.name, "benchmark", _prompts(one)) for one in known.order_by("name")]
+
+
+def _prompts(benchmark: Dataset) -> list[str]:
+    rows = benchmark.examples.exclude(state=Example.State.REJECTED).values(*GUARDED)
+    return sorted({prompt_text(row) for row in rows.iterator(CHUNK)})
+
+
+# --- what was found -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Made:
+    """One run of the checks: of which examples ("" = all that are approved), how, when, and what it found."""
+
+    query: str
+    settings: Mapping[str, Any]
+    read_at: datetime
+    seconds: float
+    report: CheckReport
+
+
+def keep(dataset: Dataset, made: Made, *, by: User, heard: Heard | None = None) -> CheckRun:
+    """The run with its flags; those of the run before over the same examples go."""
+    with transaction.atomic():
+        run = CheckRun.objects.create(
+            dataset=dataset, query=made.query, settings=dict(made.settings), report=made.report.as_json(),
+            examples=made.report.total, read_at=made.read_at, seconds=made.seconds, created_by=by,
+        )  # fmt: skip
+        for part in chunks(made.report.findings, CHUNK, heard):
+            _flag(run, part)
+        Flag.objects.filter(run__dataset=dataset, run__query=made.query, run__lt=run).delete()
+    return run
+
+
+def _flag(run: CheckRun, findings: Any) -> None:
+    """Flags of those examples that are still there."""
+    there = set(Example.objects.filter(pk__in=[item.id for item in findings]).values_list("pk", flat=True))
+    Flag.objects.bulk_create(_as_flag(run, item) for item in findings if item.id in there)
+
+
+def _as_flag(run: CheckRun, item: Finding) -> Flag:
+    return Flag(run=run, example_id=item.id, kind=item.kind, reason=item.reason, group=item.group)
+
+
+# --- what is known --------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Standing:
+    """What the page says of a dataset's readiness: the last run over all of it, and what happened since."""
+
+    run: CheckRun | None
+    report: CheckReport | None
+    checks: tuple[Check, ...]
+    changed: int  # examples that were changed, added or decided since
+    job: Job | None  # a run that waits or works just now
+
+    @property
+    def blocking(self) -> int:
+        return sum(check.tone == "bad" for check in self.checks)
+
+    @property
+    def warnings(self) -> int:
+        return sum(check.tone == "warn" for check in self.checks)
+
+
+def standing(dataset: Dataset) -> Standing:
+    """What is known of the dataset, in five queries; nothing is computed."""
+    run = last_run(dataset)
+    report = CheckReport.from_json(run.report) if run else None
+    lines = (*(report.checks if report else ()), waiting(_waiting(dataset)), credit(bool(dataset.credit.strip())))
+    return Standing(run, report, lines, _changed(dataset, run), live_job(dataset))
+
+
+def made_by(dataset: Dataset, request_key: str | None) -> CheckRun | None:
+    """The run that this request made already."""
+    return dataset.checks.filter(settings__request=request_key).first() if request_key else None
+
+
+def last_run(dataset: Dataset) -> CheckRun | None:
+    """The last run over all approved examples."""
+    return dataset.checks.filter(query="").select_related("created_by").first()
+
+
+def live_job(dataset: Dataset) -> Job | None:
+    asked = Job.objects.filter(project=dataset.project_id, command=VERB, state__in=LIVE)
+    return asked.filter(options__dataset=dataset.slug, options__filter="").first()
+
+
+def ask_for_check(dataset: Dataset, by: User, *, query: str = "", model: str = "") -> Job:
+    """Let a worker check. While a run over the whole dataset waits for its worker, asking again is that run."""
+    waiting = live_job(dataset) if not query and not model else None
+    if waiting and waiting.state == Job.State.QUEUED:
+        return waiting
+    options = {"dataset": dataset.slug, "filter": query, "model": model}
+    title = f"Check {'a part of ' if query else ''}{dataset}"
+    return request_job(dataset.project, command=VERB, title=title, options=options, by=by)
+
+
+def _waiting(dataset: Dataset) -> int:
+    return dataset.examples.filter(state=Example.State.PROPOSED).count()
+
+
+def _changed(dataset: Dataset, run: CheckRun | None) -> int:
+    return dataset.examples.filter(updated_at__gt=run.read_at).count() if run else 0

@@ -1,0 +1,1 @@
+"""One file per format: bytes → records. Pure Python; knows nothing of examples."""

@@ -1,0 +1,129 @@
+"""Which encoding a text is in, by all of its bytes: UTF-8 with or without BOM, UTF-16, or an older one."""
+
+import codecs
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+from charset_normalizer import from_bytes
+
+from evalhub.datasets.formats.limits import MAX_LINE
+from evalhub.datasets.formats.records import Source, Unreadable
+from evalhub.datasets.formats.unpacking import blocks
+
+LEGACY = {"cp1252", "latin_1", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "iso8859_2", "iso8859_5",
+          "iso8859_7", "iso8859_9", "iso8859_15", "koi8_r", "mac_roman", "shift_jis", "cp932", "euc_jp", "gb18030",
+          "big5", "euc_kr", "cp949"}  # fmt: skip
+WESTERN = ("", "latin_1", "cp1250", "cp1252", "cp1254", "cp1257", "iso8859_2", "iso8859_9", "iso8859_15")
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+SAMPLE = 2**16  # bytes of lines that are not UTF-8, from which the encoding is told
+
+
+def text_of(source: Source) -> io.TextIOWrapper:
+    """The decoded text, line ends as they are. Bytes that break UTF-8 come as lone surrogates, found per row."""
+    file = source.path.open("rb")
+    stream: Any = gzip.GzipFile(fileobj=file) if source.packed else file
+    return io.TextIOWrapper(stream, source.encoding, errors="surrogateescape", newline="")
+
+
+def encoding_of(path: Path, name: str, packed: bool) -> str:
+    """The encoding of all of the text. UTF-8 with single broken lines stays UTF-8: those lines become problems."""
+    start = next(blocks(path, name, packed), b"")
+    for mark, encoding in MARKS:
+        if start.startswith(mark):
+            return _checked(path, name, packed, encoding)
+    if b"\0" in start[:4096] and (guess := _utf16_without_mark(start[:4096])):
+        return _checked(path, name, packed, guess)
+    if _is_binary(start[:4096]):
+        raise Unreadable(f"{name} is not a text file. JSON, JSONL, CSV, TSV, XLSX, Parquet and Arrow can be read.")
+    return "utf-8" if _is_utf8(path, name, packed) else _without_utf8(path, name, packed)
+
+
+def _is_utf8(path: Path, name: str, packed: bool) -> bool:
+    """Whether all of it is sound: the usual case, in one pass at the speed of the decoder."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in blocks(path, name, packed):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_utf8(path: Path, name: str, packed: bool) -> str:
+    sound, broken = _non_ascii_lines(path, name, packed)
+    return _legacy(name, broken) if broken and not sound else "utf-8"
+
+
+def _checked(path: Path, name: str, packed: bool, encoding: str) -> str:
+    """`encoding`, if all of the file follows it (UTF-8 is checked line by line later)."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding == "utf-8-sig" else "strict")
+    try:
+        for block in blocks(path, name, packed):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeError as error:
+        raise Unreadable(f"{name} says it is {encoding.upper()}, but breaks its rules; save it as UTF-8.") from error
+    return encoding
+
+
+def _utf16_without_mark(start: bytes) -> str:
+    """utf-16-le or -be where every second byte of mostly Latin text is zero."""
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if max(even, odd) < len(start) * 0.3:
+        return ""
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _is_binary(start: bytes) -> bool:
+    """Not UTF-8, and with control characters that no text has; single NULs are a row's problem, not the file's."""
+    odd = sum(byte < 9 or 13 < byte < 27 for byte in start)
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(start)
+    except UnicodeDecodeError:
+        return odd > len(start) * 0.05
+    return odd > len(start) * 0.5 and len(start) > 1000
+
+
+def _non_ascii_lines(path: Path, name: str, packed: bool) -> tuple[int, bytes]:
+    """How many lines hold sound multi-byte UTF-8, and the first 64 kB of lines that break it."""
+    sound, broken, rest = 0, b"", b""
+    for block in blocks(path, name, packed):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            sound, broken = _judged(line, sound, broken)
+        if len(rest) > MAX_LINE:
+            rest = b""
+    return _judged(rest, sound, broken)
+
+
+def _judged(line: bytes, sound: int, broken: bytes) -> tuple[int, bytes]:
+    if line.isascii():
+        return sound, broken
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return sound, (broken + b"\n" + line)[:SAMPLE]
+    return sound + 1, broken
+
+
+def _legacy(name: str, sample: bytes) -> str:
+    """The most likely encoding of text that is not UTF-8 anywhere. Raises Unreadable."""
+    matches = [match for match in from_bytes(sample) if match.encoding in LEGACY]
+    best = matches[0].encoding if matches else ""
+    if best in WESTERN:  # unless another script speaks against it: short samples say no more than that
+        return "cp1252" if _follows(sample, "cp1252") else "latin_1"
+    if not _follows(sample, best):
+        raise Unreadable(f"The encoding of {name} is not one that can be read; save it as UTF-8.")
+    return best
+
+
+def _follows(sample: bytes, encoding: str) -> bool:
+    try:
+        sample.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,85 @@
+"""What must not be trained on: the frozen test sets of a project, and the prompts of its benchmarks."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, QuerySet
+
+from evalhub.accounts.models import Project
+from evalhub.datasets.models import Dataset, Example, Split, Version, VersionExample
+
+PROMPT = ("instruction", "input", "system", "history")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A text that tests models: of a frozen test set, of a benchmark, or of the version that is being frozen."""
+
+    example: int
+    dataset: str  # slug
+    version: int  # 0 for the latter two
+    values: Mapping[str, Any]
+    benchmark: bool = False
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What there was to guard at a moment: the frozen versions, and {benchmark's slug: {examples, newest}}."""
+
+    versions: tuple[int, ...]
+    benchmarks: dict[str, dict[str, Any]]
+
+
+def prompt_text(values: Mapping[str, Any]) -> str:
+    """What a model is asked, in one text."""
+    turns = (turn["content"] for turn in values.get("history") or [])
+    return "\n".join([values.get("system") or "", *turns, values["instruction"], values.get("input") or ""])
+
+
+def watch(project: Project) -> Watch:
+    """What is guarded now: unequal to what it was where something has come or changed since."""
+    versions = Version.objects.filter(dataset__project=project).order_by("id").values_list("id", flat=True)
+    counted = _benchmarks(project).annotate(n=Count("examples"), newest=Max("examples__updated_at"))
+    found = counted.order_by("slug").values_list("slug", "n", "newest")
+    benchmarks = {slug: {"examples": n, "newest": newest.isoformat() if newest else ""} for slug, n, newest in found}
+    return Watch(tuple(versions), benchmarks)
+
+
+def all_of(project: Project, *, but: Collection[int] = ()) -> Iterator[Guarded]:
+    """Every guarded text once, the oldest test set first; without examples `but` that are compared elsewhere."""
+    yield from _tested(VersionExample.objects.filter(version__dataset__project=project), but)
+    for dataset in _benchmarks(project):
+        yield from _prompts(dataset, dataset.examples.all())
+
+
+def added_since(version: Version) -> Iterator[Guarded]:
+    """What came to be guarded after a version was frozen, but for what the version tests itself."""
+    project, entries = version.dataset.project, version.entries.filter(split=Split.TEST)
+    own = set(entries.values_list("example_id", flat=True))
+    later = VersionExample.objects.filter(version__dataset__project=project, version__frozen_at__gt=version.frozen_at)
+    yield from _tested(later, own)
+    known = version.settings.get("gate", {}).get("benchmarks", {})
+    for dataset in _benchmarks(project):
+        newest = known.get(dataset.slug, {}).get("newest")
+        yield from _prompts(dataset, dataset.examples.filter(**({"updated_at__gt": newest} if newest else {})))
+
+
+def _benchmarks(project: Project) -> QuerySet[Dataset]:
+    return project.datasets.filter(is_benchmark=True).order_by("slug")
+
+
+def _tested(entries: QuerySet[VersionExample], but: Collection[int]) -> Iterator[Guarded]:
+    names = ("example_id", "revision_number", "version__dataset__slug", "version__number", "values")
+    found = entries.filter(split=Split.TEST).order_by("version_id", "position").values_list(*names)
+    seen: set[tuple[int, int]] = set()
+    for pk, revision, slug, number, values in found.iterator(chunk_size=1000):
+        if pk not in but and (pk, revision) not in seen:
+            seen.add((pk, revision))
+            yield Guarded(pk, slug, number, values)
+
+
+def _prompts(dataset: Dataset, examples: QuerySet[Example]) -> Iterator[Guarded]:
+    kept = examples.exclude(state=Example.State.REJECTED).order_by("id").values("id", *PROMPT)
+    for values in kept.iterator(chunk_size=1000):
+        yield Guarded(values["id"], dataset.slug, 0, values, benchmark=True)

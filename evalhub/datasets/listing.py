@@ -1,0 +1,92 @@
+"""What the table of examples shows beside the examples: titles, flags, the names that filters offer. Reads only."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from evalhub.datasets.checks.kinds import KINDS
+from evalhub.datasets.models import CheckRun, Dataset, Example
+from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, flagged, title_of
+
+MOST_NAMES = 200
+DISTINCT = """
+WITH RECURSIVE names(name) AS (
+  SELECT min({field}) FROM {table} WHERE {owner} = %s AND {field} > ''
+  UNION ALL
+  SELECT (SELECT min({field}) FROM {table} WHERE {owner} = %s AND {field} > names.name)
+  FROM names WHERE names.name IS NOT NULL)
+SELECT name FROM names WHERE name IS NOT NULL LIMIT %s
+"""
+WORDS = {
+    "q": "Words", "category": "Category", "state": "State", "split": "Split", "flag": "Flag", "source": "Source",
+    "language": "Language", "tag": "Tag", "from": "Origin", "min": "At least", "max": "At most",
+    "since": "Changed since",
+}  # fmt: skip
+SHORT = {"leaks": "Leak", "echoes": "Repeats the input", "conflicts": "Other output elsewhere", "copies": "Copy",
+         "near": "Near duplicate", "lengths": "Unusual length", "contamination": "Repeats a test"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of the table of examples."""
+
+    example: Example
+    title: str
+    flags: list[tuple[str, str]]
+
+
+def lines_of(dataset: Dataset, examples: Sequence[Example]) -> list[Line]:
+    """Rows with what the last check found about them: one query. Examples are light ones (paging.py)."""
+    found: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    pairs = flagged(dataset).filter(example__in=[example.pk for example in examples]).values_list("example", "kind")
+    for pk, kind in pairs:
+        found[pk].append(flag_name(kind))
+    return [Line(example, light_title(example), found[example.pk]) for example in examples]
+
+
+def light_title(example: Example) -> str:
+    """title_of an example of which only the beginnings of its texts were read."""
+    starts = vars(example)
+    return title_of({"input": starts["input_start"], "instruction": starts["instruction_start"]})
+
+
+def flag_name(kind: str) -> tuple[str, str]:
+    """(what a flag is called in a row, its tone)."""
+    known = KINDS.get(kind)
+    return SHORT.get(kind, known.label if known else kind.capitalize()), known.tone if known else "warn"
+
+
+def names_of(dataset: Dataset, field: str) -> list[str]:
+    """The different values of an example's `field` (category, language), by name, at most MOST_NAMES of them."""
+    return _distinct("datasets_example", "dataset_id", dataset.pk, field)
+
+
+def flag_choices(dataset: Dataset) -> list[tuple[str, str]]:
+    """(kind, label) of what the last check flagged."""
+    last = CheckRun.objects.filter(dataset=dataset, query="").order_by("-id").values_list("pk", flat=True).first()
+    kinds = _distinct("datasets_flag", "run_id", last, "kind") if last else []
+    return [(kind, KINDS[kind].label if kind in KINDS else kind.capitalize()) for kind in kinds]
+
+
+def _distinct(table: str, owner: str, number: int, field: str) -> list[str]:
+    """Jumps from name to name along an index of (owner, field) instead of reading every row: a loose index scan."""
+    with connection.cursor() as cursor:
+        cursor.execute(DISTINCT.format(table=table, owner=owner, field=field), [number, number, MOST_NAMES])
+        return [name for (name,) in cursor.fetchall()]
+
+
+def chips_of(wanted: ExampleFilter) -> list[tuple[str, str]]:
+    """(what it says, the address's query without it) for each filter in use."""
+    labels = {"state": dict(STATES), "split": dict(SPLITS), "from": dict(PROVENANCES),
+              "flag": {kind: flag_name(kind)[0] for kind in KINDS}}  # fmt: skip
+    units = {"min": " characters", "max": " characters"}
+    return [
+        (f"{WORDS[name]}: {labels.get(name, {}).get(value, value)}{units.get(name, '')}", wanted.without(name))
+        for name, value in wanted.narrowing.items()
+    ]
+
+
+def order_choices() -> list[tuple[str, str]]:
+    return [(order, label) for order, (label, _) in ORDERS.items()]

@@ -1,0 +1,58 @@
+"""Change all examples that a filter leaves: manage.py bulk_examples --project SLUG --dataset NAME --filter …"""
+
+from argparse import ArgumentParser
+from typing import Any
+from urllib.parse import parse_qsl
+
+from django.urls import reverse
+
+from evalhub.accounts.commands import Told
+from evalhub.accounts.models import Project, User
+from evalhub.accounts.permissions import Right
+from evalhub.datasets import actions
+from evalhub.datasets.actions.bulk import WORDS, Order
+from evalhub.datasets.changes import change_told, passed_over_told
+from evalhub.datasets.management.base import named_dataset
+from evalhub.datasets.selection import ExampleFilter, chosen_examples
+from evalhub.jobs.commands import QueueableCommand
+
+
+class Command(QueueableCommand):
+    right = Right.CURATE
+    help = (
+        "Approve, reject, tag, untag, categorise or split all examples that a filter leaves. What is so already is "
+        "left alone; the change is kept with what was before, and undo_change takes it back."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--dataset", required=True, metavar="NAME", help="name or short name of the dataset")
+        parser.add_argument("--verb", required=True, choices=list(WORDS), help="what to do")
+        parser.add_argument("--filter", default="", metavar="QUERY",
+                            help="as in the table's address: state=proposed&flag=near (default: all)")  # fmt: skip
+        parser.add_argument("--value", default="", help="the tag, category or split to give or take")
+        parser.add_argument("--reason", default="", help="kept with the change")
+        parser.add_argument("--expect", type=int, default=None, metavar="N",
+                            help="refuse if the filter leaves another number")  # fmt: skip
+        parser.add_argument("--dry-run", action="store_true", help="only count")
+
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Change examples of {options['dataset']}: {options['verb']}"
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+        dataset = named_dataset(project, options["dataset"])
+        wanted = ExampleFilter.from_query(dict(parse_qsl(options["filter"])))
+        if options["dry_run"]:
+            number = chosen_examples(dataset, wanted).count()
+            return Told({"dataset": dataset.slug, "matching": number}, [f"{number:,} examples match."])
+        bar = self.bar(self.title(options))
+        order = Order(options["verb"], options["value"], options["reason"])
+        change = actions.bulk_examples(
+            dataset, wanted, order, by=by, expected=options["expect"], progress=bar
+        )  # fmt: skip
+        bar.close()
+        link = reverse("datasets:changes", args=[project.slug, dataset.slug])
+        values = {"dataset": dataset.slug, "change": change.pk, "changed": change.count,
+                  "passed_over": change.passed_over}  # fmt: skip
+        told = f"{change_told(change)}.{passed_over_told(change)} Change {change.pk} can be undone."
+        return Told(values, [told], link=link)

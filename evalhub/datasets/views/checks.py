@@ -1,0 +1,124 @@
+"""Pages of checks: ask for one, the panel that follows it, and one run with its figures, flags and thresholds."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from evalhub.accounts.permissions import Right, may
+from evalhub.datasets import actions, charts
+from evalhub.datasets.checking import standing
+from evalhub.datasets.checks.kinds import KINDS
+from evalhub.datasets.checks.report import CheckReport
+from evalhub.datasets.checks.thresholds import Thresholds, described
+from evalhub.datasets.models import CheckRun, Dataset
+from evalhub.datasets.selection import title_of
+from evalhub.datasets.tokenizing import known as tokenizers
+from evalhub.datasets.views.common import back_with, dataset_for, person
+from evalhub.errors import Refused
+
+BESIDE = ("categories", "output-characters", "verbs")  # figures
+SHOWN = 200  # flags of one run on its page
+
+
+def beside_table(dataset: Dataset) -> dict[str, Any]:
+    """What the dataset's page says of its checks: the panel, and the figures that stand beside the table."""
+    known = standing(dataset)
+    found = {figure.name: figure for figure in charts.figures(known.report)} if known.report else {}
+    beside = [found[name] for name in BESIDE if name in found]
+    return {"standing": known, "beside": beside, "kinds": KINDS, "tokenizers": list(tokenizers(dataset.project))}
+
+
+@login_required
+@require_POST
+def ask(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Let a worker check; of a part of the examples, on to the job's page."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    query, model = request.POST.get("query", ""), request.POST.get("model", "")
+    try:
+        job = actions.request_check(dataset, by=person(request), query=query, model=model)
+    except Refused as refusal:
+        return back_with(request, refusal, reverse("datasets:detail", args=[project.slug, dataset.slug]))
+    if query:
+        return redirect("jobs:detail", project.slug, job.pk)
+    return redirect("datasets:detail", project.slug, dataset.slug)
+
+
+@login_required
+@require_safe
+def panel(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """The readiness panel alone; once the run has ended, the whole page is asked for again."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    known = standing(dataset)
+    if known.job is None:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
+    may_curate = may(person(request), project, Right.CURATE)
+    context = {"project": project, "dataset": dataset, "standing": known, "may_curate": may_curate, "kinds": KINDS}
+    return render(request, "datasets/_ready.html", context)
+
+
+@login_required
+@require_safe
+def check(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -> HttpResponse:
+    """One run: what it found, the shape of the data, and every threshold."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    run = _run(dataset, pk)
+    report = CheckReport.from_json(run.report)
+    context = {
+        "project": project, "dataset": dataset, "here": "data", "run": run, "report": report,
+        "figures": charts.figures(report), "flags": _flags(run), "shown": SHOWN, "kinds": KINDS,
+        "thresholds": _thresholds(run), "tokenizers": list(tokenizers(project)),
+        "may_curate": may(person(request), project, Right.CURATE),
+    }  # fmt: skip
+    return render(request, "datasets/check.html", context)
+
+
+def _run(dataset: Dataset, pk: int) -> CheckRun:
+    return get_object_or_404(CheckRun.objects.select_related("created_by"), dataset=dataset, pk=pk)
+
+
+def _flags(run: CheckRun) -> list[tuple[str, str, Any]]:
+    """(kind in words, title of the example, flag), of a run over a part; the others are filters of the table."""
+    if not run.query:
+        return []
+    flags = run.flags.select_related("example").order_by("kind", "group", "id")[:SHOWN]
+    return [(KINDS[flag.kind].label, title_of(vars(flag.example)), flag) for flag in flags]
+
+
+def _thresholds(run: CheckRun) -> list[dict[str, Any]]:
+    """Each threshold: what it means, what this run used, and what the dataset uses from now on."""
+    now = Thresholds.from_json(run.dataset.thresholds).as_json()
+    return [
+        {"limits": limits, "used": run.settings.get(limits.name, limits.default), "now": now[limits.name]}
+        for limits in described()
+    ]
+
+
+@login_required
+@require_safe
+def chart(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, name: str) -> JsonResponse:
+    """The specification of one figure of a run."""
+    _, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    found = charts.figure(CheckReport.from_json(_run(dataset, pk).report), name)
+    if found is None:
+        raise Http404("This run has no such figure.")
+    return JsonResponse(found.specification)
+
+
+@login_required
+@require_POST
+def thresholds(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """Keep other thresholds with the dataset, and check again."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
+    wanted = {limits.name: request.POST[limits.name] for limits in described() if request.POST.get(limits.name)}
+    try:
+        actions.keep_thresholds(dataset, by=person(request), thresholds=wanted)
+        actions.request_check(dataset, by=person(request))
+    except Refused as refusal:
+        return back_with(request, refusal, reverse("datasets:detail", args=[project.slug, dataset.slug]))
+    messages.success(request, "The thresholds are kept; the dataset is checked again with them.")
+    return redirect("datasets:detail", project.slug, dataset.slug)
