@@ -17,6 +17,7 @@ from evalhub.accounts.models import AuditEvent, Project, User
 from evalhub.datasets import leakage
 from evalhub.datasets.models import Split, Version
 from evalhub.errors import Refused
+from evalhub.progress import Heard, chunks
 from evalhub.runs import answerfiles, lifecycle, registry, specs, tasks
 from evalhub.runs.follow import Progress
 from evalhub.runs.models import Answer, GenerationRun, Model, PromptTemplate, Run, ScoringRun, TrainingRun
@@ -24,6 +25,7 @@ from evalhub.runs.models import Answer, GenerationRun, Model, PromptTemplate, Ru
 WAIT_SECONDS = 0.3
 LARGEST_FILE = 64 * 2**20
 NAMED_AT_MOST = 5
+CHUNK = 500
 
 Detail = Callable[[Run], object]
 
@@ -149,7 +151,7 @@ def request_generation(
     if model.kind == Model.Kind.EXTERNAL:
         raise Refused(f"{model.name} stands for answers made elsewhere; it cannot answer itself.")
     if not specs.has_split(version, split):
-        raise Refused(f"{version} has no {split} examples.")
+        raise Refused(f"{version} has no {split} examples. {another_split(version)}")
     template = template or trained_template(model) or default_template(project)
     engine = "openai" if model.kind == Model.Kind.ENDPOINT else engine or django_settings.ENGINE
     spec = specs.generation_spec(model, version, template, sampling or {}, engine)
@@ -378,7 +380,14 @@ def store_answers(
 
 
 def import_answers(
-    version: Version, *, path: Path, file_name: str, name: str, by: User, split: str = Split.TEST
+    version: Version,
+    *,
+    path: Path,
+    file_name: str,
+    name: str,
+    by: User,
+    split: str = Split.TEST,
+    progress: Heard | None = None,
 ) -> tuple[GenerationRun, list[str]]:
     """Store the answers of a file; a sentence for every row that fits no example comes back with the run.
 
@@ -393,7 +402,14 @@ def import_answers(
     texts, left = answerfiles.matched(rows, _prompts(version, split))
     if not texts:
         raise Refused(f"None of the {len(rows):,} rows fits a {split} example of {version}. {left[0]}", field="file")
-    return _store(version, name=name, texts=texts, by=by, split=split, source=file_name), left
+    return _store(version, name=name, texts=texts, by=by, split=split, source=file_name, heard=progress), left
+
+
+def another_split(version: Version) -> str:
+    """What to do where a split is empty."""
+    present = set(version.entries.order_by().values_list("split", flat=True).distinct())
+    there = [side.value for side in Split if side.value in present]
+    return f"Take {' or '.join(there)}, or freeze a version with a test set (a share of test, or a minimum)."
 
 
 def _prompts(version: Version, split: str) -> answerfiles.Prompts:
@@ -401,12 +417,19 @@ def _prompts(version: Version, split: str) -> answerfiles.Prompts:
     for entry, position, values in version.entries.filter(split=split).values_list("pk", "position", "values"):
         prompts.add(entry, position, values)
     if not prompts.by_position:
-        raise Refused(f"{version} has no {split} examples.")
+        raise Refused(f"{version} has no {split} examples. {another_split(version)}")
     return prompts
 
 
 def _store(
-    version: Version, *, name: str, texts: Mapping[int, str], by: User, split: str, source: str
+    version: Version,
+    *,
+    name: str,
+    texts: Mapping[int, str],
+    by: User,
+    split: str,
+    source: str,
+    heard: Heard | None = None,
 ) -> GenerationRun:
     """A model that stands for texts made elsewhere, a run that has succeeded, and its answers; twice is one."""
     project, name = version.dataset.project, named(name)
@@ -422,7 +445,8 @@ def _store(
             model = _external(project, name)
             made = GenerationRun.objects.create(run=run, model=model, version=version, split=split)
             rows = [Answer(generation=made, entry_id=entry, text=text) for entry, text in texts.items()]
-            Answer.objects.bulk_create(rows, batch_size=500)
+            for chunk in chunks(rows, CHUNK, heard):
+                Answer.objects.bulk_create(chunk)
             audit(project, by, "import answers", f"run {run.pk}", {"name": name, "answers": len(texts), "file": source})
     except IntegrityError:
         return same.get()

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import OperationalError, connection
 
+from evalhub.progress import Heard
 from evalhub.runs import lifecycle, places, results
 from evalhub.runs.journal import Story
 from evalhub.runs.lifecycle import Claim
@@ -36,7 +37,7 @@ SECRETS = (
     "EVALHUB_EMAIL_", "EVALHUB_KEY_",
 )  # fmt: skip
 
-Progress = Callable[[int, int], None]
+Progress = Heard
 
 
 @dataclass(frozen=True)

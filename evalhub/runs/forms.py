@@ -63,11 +63,19 @@ def whole(low: int, high: int, help_text: str, **more: Any) -> forms.IntegerFiel
     return forms.IntegerField(min_value=low, max_value=high, help_text=help_text, **more)
 
 
+class TrainingData(forms.ModelChoiceField[Version]):
+    """Versions to train on; one that was frozen in spite of leaks says so."""
+
+    def label_from_instance(self, obj: Version) -> str:
+        count = obj.settings.get("leaks", {}).get("count", 0)
+        return f"{obj}, frozen in spite of {count:,} leak{'' if count == 1 else 's'}" if count else str(obj)
+
+
 class TrainingForm(AskingForm):
     """A base, a version, a preset, and every setting the preset filled in."""
 
     base = forms.ModelChoiceField(Model.objects.none(), label="Base model", empty_label="Choose a base model")
-    version = forms.ModelChoiceField(Version.objects.none(), label="Training data", empty_label="Choose a version")
+    version = TrainingData(Version.objects.none(), label="Training data", empty_label="Choose a version")
     template = forms.ModelChoiceField(
         PromptTemplate.objects.none(), label="Prompt template", required=False, empty_label="Instruction and input",
         help_text="How an example becomes a message; answers are later asked for in the same shape.",

@@ -217,6 +217,8 @@ def checks_of(run: Run, loss: charts.Loss) -> list[Check]:
     counts, version = run.result.get("counts", {}), run.training.version
     tested = version.entries.filter(split="test").count()
     checks = [Check("good", "check", "No test item in training", f"0 of {tested:,}", "An example is on one side only.")]
+    if leaks := version.settings.get("leaks"):
+        checks.append(Check("warn", "warn", "Near duplicates of the test", f"{leaks['count']:,}", leaks["reason"]))
     if counts:
         checks += [
             _count("Prompts cut to fit", counts.get("truncated", 0), "Answers are never cut."),

@@ -15,6 +15,7 @@ from evalhub.accounts.models import AuditEvent, Project, User
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets.reading import storable
 from evalhub.errors import Refused
+from evalhub.progress import Heard
 from evalhub.studies.corrections import propose_corrections
 from evalhub.studies.design import (
     DEFAULT_SCALE,
@@ -308,14 +309,14 @@ def resolve_flag(study: Study, *, flag: int, by: User) -> None:
 
 
 @transaction.atomic
-def open_study(study: Study, *, by: User, accept_warnings: bool = False) -> Study:
+def open_study(study: Study, *, by: User, accept_warnings: bool = False, progress: Heard | None = None) -> Study:
     """Make a slot for each item × overlap and let raters in; from here on the design stands.
 
     Raises Refused when the design cannot be rated, or when the identity scan found something that
     nobody has accepted.
     """
     check_can_open(study)
-    found = identity_warnings(study)
+    found = identity_warnings(study, heard=progress)
     if found and not accept_warnings:
         raise Refused(
             f"{len(found)} {'text gives' if len(found) == 1 else 'texts give'} away who wrote it "

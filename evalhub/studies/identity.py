@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evalhub.progress import Heard, told
 from evalhub.runs.models import Model
 from evalhub.studies.models import ItemAnswer, Study
 
@@ -32,13 +33,13 @@ class IdentityWarning:
     excerpt: str
 
 
-def identity_warnings(study: Study) -> list[IdentityWarning]:
+def identity_warnings(study: Study, *, heard: Heard | None = None) -> list[IdentityWarning]:
     """Answers that contain the name of a participating model, or speak as a model; and such names in the study's texts.
 
     The scan reads words: it finds "As a Llama model", not a style that gives a model away.
     """
     pattern = _pattern(participating_names(study))
-    return [*_in_answers(study, pattern), *_in_texts(study, pattern)]
+    return [*_in_answers(study, pattern, heard), *_in_texts(study, pattern)]
 
 
 def participating_names(study: Study) -> set[str]:
@@ -69,12 +70,12 @@ def _pattern(names: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(rf"(?<!\w){re.escape(n)}(?!\w)" for n in longest_first) or r"(?!)", re.IGNORECASE)
 
 
-def _in_answers(study: Study, pattern: re.Pattern[str]) -> Iterator[IdentityWarning]:
+def _in_answers(study: Study, pattern: re.Pattern[str], heard: Heard | None) -> Iterator[IdentityWarning]:
     answers = ItemAnswer.objects.filter(item__study=study).select_related("item", "arm").order_by("item__position")
-    for answer in answers.iterator():
-        told = f"{answer.item.instruction}\n{answer.item.input}".casefold()
+    for answer in told(answers.iterator(), answers.count(), heard):
+        task = f"{answer.item.instruction}\n{answer.item.input}".casefold()
         for match in _matches(answer.text, pattern):
-            if match.re is SELF_TALK or match[0].casefold() not in told:  # a task may speak of llamas
+            if match.re is SELF_TALK or match[0].casefold() not in task:  # a task may speak of llamas
                 yield IdentityWarning(answer.item.key, answer.arm.name, match[0], _excerpt(answer.text, match))
                 break
         if study.show_reference and answer.text.strip() and answer.text.strip() == answer.item.reference.strip():

@@ -18,6 +18,7 @@ from django.utils.text import slugify
 from evalhub.accounts.models import AuditEvent, Project, User
 from evalhub.datasets.reading import storable
 from evalhub.errors import Refused
+from evalhub.progress import Heard, told
 from evalhub.studies.design import check_scale
 from evalhub.studies.importing import Problem, RatingRow, Unreadable, read_ratings
 from evalhub.studies.models import (
@@ -64,6 +65,7 @@ def import_ratings(
     mapping: Mapping[str, str] | None = None,
     primary_criterion: str = "overall",
     margin: float = 0.5,
+    progress: Heard | None = None,
 ) -> Study:
     """A closed study from a long table (CSV or JSONL): item, arm, rater, criterion, value, and what else is known.
 
@@ -81,7 +83,7 @@ def import_ratings(
         study.description, study.credit, study.margin = description, credit, margin
         study.primary_criterion, study.facts = primary_criterion, {"file": storable(file_name)[:255]}
         study.save()
-        _keep(study, rows, baseline or arms[0])
+        _keep(study, rows, baseline or arms[0], progress)
         AuditEvent.objects.create(
             project=project, actor=by, verb="import ratings", target=f"study {study.slug}",
             details={"file": study.facts["file"], "values": len(rows)},
@@ -125,9 +127,9 @@ def check_size(size: int) -> None:
 
 def _sentence(problems: Sequence[Problem], good: int) -> str:
     lines = len({p.line for p in problems})
-    told = "; ".join(str(p) for p in problems[:NAMED])
+    named = "; ".join(str(p) for p in problems[:NAMED])
     more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-    return f"{lines} of {good + lines} rows cannot be used, and nothing was stored: {told}{more}."
+    return f"{lines} of {good + lines} rows cannot be used, and nothing was stored: {named}{more}."
 
 
 def _distinct(values: Iterable[str]) -> list[str]:
@@ -149,7 +151,7 @@ def _make_study(project: Project, name: str, rows: Sequence[RatingRow], by: User
     )  # fmt: skip
 
 
-def _keep(study: Study, rows: Sequence[RatingRow], baseline: str) -> None:
+def _keep(study: Study, rows: Sequence[RatingRow], baseline: str, heard: Heard | None) -> None:
     arms = _make_arms(study, rows, baseline)
     criteria = _make_criteria(study, rows)
     items = _make_items(study, rows)
@@ -159,7 +161,7 @@ def _keep(study: Study, rows: Sequence[RatingRow], baseline: str) -> None:
     for row in rows:
         sheets[row.item, row.rater].append(row)
     assignments = _make_assignments(sheets, items, raters, arms)
-    _make_ratings(sheets, assignments, arms, criteria, answers)
+    _make_ratings(sheets, assignments, arms, criteria, answers, heard=heard)
 
 
 def _make_arms(study: Study, rows: Sequence[RatingRow], baseline: str) -> dict[str, Arm]:
@@ -245,9 +247,9 @@ def _order(values: Sequence[RatingRow], arms: Mapping[str, Arm]) -> list[int]:
 
 
 def _time(values: Sequence[RatingRow]) -> datetime:
-    told = next((row.texts["time"] for row in values if "time" in row.texts), "")
+    stamp = next((row.texts["time"] for row in values if "time" in row.texts), "")
     try:
-        moment = parse_datetime(told)
+        moment = parse_datetime(stamp)
     except ValueError:
         moment = None
     if moment is None:
@@ -261,11 +263,13 @@ def _make_ratings(
     arms: Mapping[str, Arm],
     criteria: Mapping[str, Criterion],
     answers: Mapping[tuple[str, str], ItemAnswer],
+    *,
+    heard: Heard | None,
 ) -> None:
     ratings: list[Rating] = []
     scores: list[RatingScore] = []
     marks: list[Correction] = []
-    for sheet, values in sheets.items():
+    for sheet, values in told(sheets.items(), len(sheets), heard):
         last = max(row.round for row in values)
         for number in sorted({row.round for row in values}):
             given = [row for row in values if row.round == number]

@@ -35,8 +35,8 @@ def mode(settings):
     return choose
 
 
-def freeze(dataset, user, splits=SPLITS, number=1):
-    version = Version.objects.create(dataset=dataset, number=number, frozen_by=user, data_hash="d" * 64)
+def freeze(dataset, user, splits=SPLITS, number=1, **more):
+    version = Version.objects.create(dataset=dataset, number=number, frozen_by=user, data_hash="d" * 64, **more)
     for position, split in enumerate(splits):
         values = {
             "key": f"row-{position}", "instruction": f"Write headline {position}.", "input": f"Text {position}.",

@@ -10,6 +10,7 @@ from django.utils import timezone
 from evalhub.datasets import actions as datasets
 from evalhub.datasets import tasks as imports
 from evalhub.datasets.models import ImportBatch
+from evalhub.jobs import lifecycle as jobs
 from evalhub.runs import actions, lifecycle, tasks
 from evalhub.runs.models import Run
 from tests.datasets.conftest import row
@@ -35,7 +36,7 @@ class SlowStorage(FileSystemStorage):
         now = timezone.now()
         batches = ImportBatch.objects.filter(state="running")
         if batches.exists() or Run.objects.filter(state="running").exists():
-            SEEN.append(lifecycle.lost_runs(now).count() + imports.lifecycle.lost_imports(now).count())
+            SEEN.append(lifecycle.lost_runs(now).count() + jobs.lost(ImportBatch, now).count())
 
 
 @pytest.fixture

@@ -236,6 +236,13 @@ def test_it_refuses_a_version_without_training_examples(project, base, dataset, 
 
 
 @pytest.mark.django_db
+def test_it_says_which_split_can_answer_where_one_is_empty(project, base, dataset, admin):
+    version = freeze(dataset, admin, splits=("train", "validation"), number=2)
+    with pytest.raises(Refused, match=r"has no test examples\. Take train or validation, or freeze a version with"):
+        actions.request_generation(project, model=base, version=version, by=admin)
+
+
+@pytest.mark.django_db
 def test_it_refuses_parts_of_another_project(outsider, base, version, admin):
     elsewhere = outsider.projects.get()
     with pytest.raises(Refused, match="different projects"):

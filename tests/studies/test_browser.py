@@ -2,11 +2,12 @@
 
 import gzip
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.sessions.models import Session
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 
 from evalhub.accounts.models import User
 from evalhub.studies import actions
@@ -65,8 +66,6 @@ def token_on(page: Page) -> str:
 
 def stored(count: int) -> None:
     """Wait until so many ratings are there."""
-    import time
-
     for _ in range(100):
         if Rating.objects.count() == count:
             return
@@ -133,6 +132,56 @@ def test_missing_scores_are_named_beside_the_button(come_in, study: Study, exper
     noor.look("rating page with missing scores")
     noor.press(*"758", "Enter")
     stored(1)
+
+
+def test_keys_pressed_before_the_script_has_come_are_not_lost(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+
+    def late(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    noor.page.route("**/rate*.js", late)
+    noor.goto(f"/p/{study.project.slug}/rate/")
+    noor.page.get_by_role("button", name=f"Begin of {study.name}").click(no_wait_after=True)
+    noor.page.wait_for_selector("#rating")
+    assert noor.page.locator("#keyhint").is_hidden()  # the script is not there yet
+    noor.press(*"897")
+    expect(noor.page.locator("[data-count]").first).to_have_text("3 of 8 scored")
+
+
+def test_keys_pressed_while_an_item_is_on_its_way_score_nothing(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+
+    def slow(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    page.route("**/submit/", slow)
+    noor.press(*"89798758", "Enter", *"111")
+    page.wait_for_selector(f"#main:not([data-token='{first}'])")
+    expect(page.locator("[data-count]").first).to_have_text("0 of 8 scored")
+    assert sorted(RatingScore.objects.values_list("value", flat=True)) == [5, 7, 7, 8, 8, 8, 9, 9]
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('rating:'))") == []
+
+
+def test_who_types_on_without_a_pause_scores_nothing_that_was_not_seen(come_in, study: Study, expert: User) -> None:
+    """Else some keys would be lost on the way, and the others would belong to other cells than was meant."""
+    noor = come_in(expert)
+    page = begin(noor, study)
+    first = token_on(page)
+    page.route("**/submit/", lambda route: (time.sleep(0.3), route.continue_())[1])
+    noor.press(*"89798758", "Enter")
+    for _ in range(20):
+        noor.press("3")
+        page.wait_for_timeout(60)
+    page.wait_for_selector(f"#main:not([data-token='{first}'])")
+    expect(page.locator("#say")).to_contain_text("Keys typed before this item was shown are not counted")
+    page.wait_for_timeout(500)
+    noor.press(*"897")
+    expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
 
 
 def test_a_draft_is_there_after_a_reload_and_in_another_window(come_in, study: Study, expert: User) -> None:

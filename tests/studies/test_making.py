@@ -3,7 +3,7 @@
 import pytest
 
 from evalhub.accounts.models import AuditEvent, Project, User
-from evalhub.datasets.models import Version, VersionExample
+from evalhub.datasets.models import Example, Version, VersionExample
 from evalhub.errors import Refused
 from evalhub.studies import actions
 from evalhub.studies.design import ArmDesign, CriterionDesign, default_criteria
@@ -96,8 +96,12 @@ def test_it_refuses_the_name_of_an_arm_that_cannot_be_kept(
 
 def test_it_refuses_a_category_that_cannot_be_kept(project: Project, admin: User, version: Version) -> None:
     entry = version.entries.get(position=2)
-    VersionExample.objects.filter(pk=entry.pk).update(values=entry.values | {"category": "c" * 121})
-    with pytest.raises(Refused, match="category of the item page-2 has 121 characters"):
+    example = Example.objects.create(dataset=version.dataset, instruction="Ask", output="Answer", fingerprint="f" * 64)
+    values = entry.values | {"key": "page-6", "category": "c" * 121}
+    VersionExample.objects.create(
+        version=version, example=example, split="test", position=6, revision_number=1, values=values
+    )
+    with pytest.raises(Refused, match="category of the item page-6 has 121 characters"):
         actions.create_study(project, name="Long", by=admin, arms=arms_of(version, admin, "One"))
     assert not Study.objects.exists()
 

@@ -13,6 +13,7 @@ from evalhub.demo.create import STEPS, Broken, House, one_round
 
 ROUND_SECONDS = 2.0
 SAY_EVERY_SECONDS = 15.0
+READY = "The demo is complete: raters find two studies at My studies, everybody else begins at Home."
 
 
 class Command(TellingCommand):
@@ -30,6 +31,7 @@ class Command(TellingCommand):
         broken = follow(House(in_line=not options["follow"]), teller)
         if broken:
             raise CommandError(" ".join(dict.fromkeys(broken)))
+        teller.say(READY)
         return Told({"project": "content-copy", "steps": [name for name, _ in STEPS]})
 
 
@@ -52,6 +54,9 @@ class Teller:
         if sentence != self.waited_for and time.monotonic() - self.last >= SAY_EVERY_SECONDS:
             self.waited_for = sentence
             self._write(sentence)
+
+    def say(self, sentence: str) -> None:
+        self._write(sentence)
 
     def _write(self, line: str) -> None:
         self.last = time.monotonic()

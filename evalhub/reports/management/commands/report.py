@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand, Told
+from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.errors import Refused
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.reports import words
 from evalhub.reports.aggregates import build_report
 from evalhub.reports.charts import CHARTS, drawable
@@ -23,14 +24,17 @@ from evalhub.studies.management.base import study_named
 from evalhub.studies.models import Study
 
 
-class Command(ProjectCommand):
-    right = Right.READ_REPORTS
+class Command(QueueableCommand):
+    right, writes, in_one_step = Right.READ_REPORTS, "out", False
     help = "Print the report of a study; --out writes its ratings, its numbers and its figures into a folder."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("study", help="Name or slug.")
         parser.add_argument("--out", type=Path, metavar="DIR", help="Folder for ratings.csv, report.json and figures.")
+
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Report of {options['study']}"
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
@@ -45,7 +49,7 @@ class Command(ProjectCommand):
     def write(self, study: Study, report: StudyReport, folder: Path) -> None:
         """ratings.csv, report.json and an SVG of each figure, each written whole or not at all."""
         names = drawable(report)
-        bar = Bar(f"Writing {folder}")
+        bar = self.bar(f"Writing {folder.name}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             whole(folder / "ratings.csv", (line.encode() for line in export.as_csv(study)))

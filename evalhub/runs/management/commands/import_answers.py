@@ -4,17 +4,20 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from evalhub.accounts.commands import ProjectCommand, Told, readable
+from django.urls import reverse
+
+from evalhub.accounts.commands import Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.runs import actions
 from evalhub.runs.management import base
 
 SHOWN = 20  # rows that were left out; --json has them all
 
 
-class Command(ProjectCommand):
-    right = Right.RUN
+class Command(QueueableCommand):
+    right, reads = Right.RUN, "file"
     help = "Store answers made elsewhere (AlpacaEval's model_outputs.json, JSONL or CSV) as the answers of a model."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,16 +27,22 @@ class Command(ProjectCommand):
         base.add_version_arguments(parser)
         base.add_split_argument(parser)
 
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Import {options['file'].name} as the answers of {options['name']}"
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         version = base.version_named(project, options["dataset"], options["number"])
         self.say(f"Matching the answers in {path.name} with the {options['split']} examples of {version}.")
+        bar = self.bar(f"Storing the answers of {options['name']}")
         made, left = actions.import_answers(
-            version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"]
+            version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"], progress=bar
         )
+        bar.close()
         values = {"run": made.run_id, "model": made.model.name, "answers": made.run.done, "left_out": left}
         said = f"{made.run.done:,} answers are stored as run {made.run_id}, those of “{made.model.name}”."
-        return Told(values, [said, *shortened(left)])
+        link = reverse("runs:detail", args=[project.slug, made.run_id])
+        return Told(values, [said, *shortened(left)], link=link)
 
 
 def shortened(left: list[str]) -> list[str]:

@@ -3,15 +3,18 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from evalhub.accounts.commands import ProjectCommand, Told
+from django.urls import reverse
+
+from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.studies import actions
 from evalhub.studies.management.base import study_named
 from evalhub.studies.progress import study_progress
 
 
-class Command(ProjectCommand):
+class Command(QueueableCommand):
     right = Right.DESIGN
     help = "Close a study: no rating is accepted any more, and its report is final."
 
@@ -20,15 +23,22 @@ class Command(ProjectCommand):
         parser.add_argument("study", help="Name or slug.")
         parser.add_argument("--reveal", action="store_true", help="Also reveal the arms; this is logged.")
 
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Close {options['study']}{' and reveal its arms' if options['reveal'] else ''}"
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
-        self.say(f"Closing {study.name}.")
+        bar, steps = self.bar(f"Closing {study.name}"), 1 + options["reveal"]
         study = actions.close_study(study, by=by)
+        bar(1, steps)
         if options["reveal"]:
             actions.reveal(study, by=by)
+            bar(2, steps)
+        bar.close()
         progress = study_progress(study)
         revealed = study.revealed_at is not None
         values = {"study": study.slug, "state": study.state, "ratings": progress.done, "wanted": progress.wanted}
         said = f"{study.name} is closed with {progress.done:,} of {progress.wanted:,} ratings"
         lines = [f"{said}{', and its arms are revealed' if revealed else ''}."]
-        return Told(values | {"revealed": revealed}, lines)
+        link = reverse("studies:detail", args=[project.slug, study.slug])
+        return Told(values | {"revealed": revealed}, lines, link=link)

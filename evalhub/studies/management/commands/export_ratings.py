@@ -7,17 +7,18 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand, Told
+from evalhub.accounts.commands import Progress, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, may
 from evalhub.errors import Refused
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.studies import export
 from evalhub.studies.management.base import study_named
 from evalhub.studies.models import RatingScore, Study
 
 
-class Command(ProjectCommand):
-    right = Right.READ_REPORTS
+class Command(QueueableCommand):
+    right, writes, in_one_step = Right.READ_REPORTS, "out", False
     help = "Write all ratings of a study as a long table that import_ratings reads back to the same values."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -27,6 +28,9 @@ class Command(ProjectCommand):
         parser.add_argument("--out", type=Path, required=True, metavar="FILE")
         parser.add_argument("--no-texts", action="store_true", help="Leave tasks and answers out.")
 
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Export the ratings of {options['study']}"
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
         if study.state != Study.State.CLOSED and not may(by, project, Right.DESIGN):
@@ -34,10 +38,10 @@ class Command(ProjectCommand):
         write = export.as_csv if options["format"] == "csv" else export.as_jsonl
         values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
         out: Path = options["out"]
-        part = out.with_name(f"{out.name}.part")
+        part, bar = out.with_name(f"{out.name}.part"), self.bar(f"Writing {out.name}")
         try:
             with part.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(counted(write(study, texts=not options["no_texts"]), values, f"Writing {out.name}"))
+                file.writelines(counted(write(study, texts=not options["no_texts"]), values, bar))
             part.replace(out)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -46,9 +50,8 @@ class Command(ProjectCommand):
         return Told({"study": study.slug, "values": values, "file": str(out)}, lines)
 
 
-def counted(lines: Iterator[str], total: int, title: str) -> Iterator[str]:
+def counted(lines: Iterator[str], total: int, bar: Progress) -> Iterator[str]:
     """The same lines, with a bar that counts values: a line each, but for the head."""
-    bar = Bar(title)
     for done, line in enumerate(lines):
         yield line
         bar(min(done, total), total)

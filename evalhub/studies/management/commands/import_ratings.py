@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.urls import reverse
 
-from evalhub.accounts.commands import ProjectCommand, Told, readable
+from evalhub.accounts.commands import Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.runs.management.base import chosen_values
 from evalhub.studies import actions
 from evalhub.studies.models import RatingScore
 
 
-class Command(ProjectCommand):
-    right = Right.DESIGN
+class Command(QueueableCommand):
+    right, reads = Right.DESIGN, "file"
     help = (
         "Import a long table of ratings (CSV or JSONL: item, arm, rater, criterion, value; optional answer, "
         "instruction, input, category, position, seconds, comment) as a closed study. All rows or none."
@@ -35,18 +37,24 @@ class Command(ProjectCommand):
             "--column", dest="columns", action="append", default=[], metavar="OURS=THEIRS", help="A column's name."
         )
 
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Import the ratings in {options['file'].name} as the study {options['study']}"
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         self.say(f"Reading {path.name} and storing its ratings, all or none.")
+        bar = self.bar(f"Storing {options['study']}")
         study = actions.import_ratings(
             project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
             description=options["description"], credit=options["credit"], baseline=options["baseline"],
             mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
-            primary_criterion=options["primary"], margin=options["margin"],
+            primary_criterion=options["primary"], margin=options["margin"], progress=bar,
         )  # fmt: skip
+        bar.close()
         count = RatingScore.objects.filter(rating__assignment__item__study=study).count()
         values = {"study": study.slug, "imported": count, "items": study.items.count(), "problems": []}
-        return Told(values, [f"{count:,} values for {values['items']:,} items are stored as the closed study {study}."])
+        lines = [f"{count:,} values for {values['items']:,} items are stored as the closed study {study}."]
+        return Told(values, lines, link=reverse("studies:detail", args=[project.slug, study.slug]))
 
 
 def scale(text: str) -> tuple[int, int]:

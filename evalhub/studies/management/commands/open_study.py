@@ -6,10 +6,12 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import transaction
+from django.urls import reverse
 
-from evalhub.accounts.commands import ProjectCommand, Told, text_of
+from evalhub.accounts.commands import Told, text_of
 from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right
+from evalhub.jobs.commands import QueueableCommand
 from evalhub.runs.management.base import generation_named
 from evalhub.studies import actions
 from evalhub.studies.design import ArmDesign, default_criteria
@@ -23,8 +25,8 @@ STANDS = {
 }
 
 
-class Command(ProjectCommand):
-    right = Right.DESIGN
+class Command(QueueableCommand):
+    right, reads = Right.DESIGN, "guidelines"
     help = "Make a study of finished generation runs and open it; or open a draft of that name."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,6 +44,9 @@ class Command(ProjectCommand):
         parser.add_argument("--seed", type=int, default=7)
         parser.add_argument("--accept-warnings", action="store_true", help="Open although answers name their model.")
 
+    def title(self, options: dict[str, Any]) -> str:
+        return f"Open {options['name']}"
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         known = project.studies.filter(name=options["name"]).first()
         if known is None:
@@ -53,7 +58,9 @@ class Command(ProjectCommand):
         with transaction.atomic():  # a study that cannot be opened is not made either
             study = known or actions.create_study(project, by=by, **design)
             found = identity_warnings(study)
-            actions.open_study(study, by=by, accept_warnings=options["accept_warnings"])
+            bar = self.bar(f"Opening {study.name}")
+            actions.open_study(study, by=by, accept_warnings=options["accept_warnings"], progress=bar)
+            bar.close()
         return told(study, [w.where for w in found])
 
 
@@ -91,7 +98,8 @@ def told(study: Study, warnings: list[str]) -> Told:
         f"{raters} {'rater' if raters == 1 else 'raters'}, arms {', '.join(arms)}.",
         *([f"Accepted: {len(warnings)} texts that give away who wrote them."] if warnings else []),
     ]
-    return Told(values | {"raters": raters, "overlap": study.overlap, "warnings": warnings}, lines)
+    link = reverse("studies:detail", args=[study.project.slug, study.slug])
+    return Told(values | {"raters": raters, "overlap": study.overlap, "warnings": warnings}, lines, link=link)
 
 
 def arm(project: Project, text: str, baseline: str) -> ArmDesign:
