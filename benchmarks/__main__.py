@@ -3,16 +3,23 @@
 import sys
 from collections.abc import Callable
 
-from benchmarks import rating_page, start
+from benchmarks import checks, curation, exports, freezing, imports, rating_page, start
 from benchmarks.machine import facts
 from benchmarks.results import Outcome, keep
 
 BENCHMARKS: dict[str, Callable[[], Outcome]] = {
+    "curation": curation.run,
     "rating_page": rating_page.run,
+    "checks": checks.run,
+    "checks_million": checks.run_million,
     "start": start.run,
     "fresh_start": start.run_fresh,
+    "exports": exports.run,
+    "freezing": freezing.run,
+    "imports": imports.run,
+    "imports_million": imports.run_million,
 }
-LONG = {"fresh_start"}
+LONG = {"checks_million", "curation", "fresh_start", "imports_million"}
 
 
 def main(names: list[str]) -> int:
