@@ -10,7 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "evalhub.settings")
 
 app = Celery("evalhub")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["evalhub.datasets", "evalhub.runs"])
+app.autodiscover_tasks(["evalhub.jobs", "evalhub.datasets", "evalhub.runs"])
 
 
 @worker_shutting_down.connect

@@ -4,6 +4,7 @@ Outside production everything lives in one folder (EVALHUB_VAR, default var/): S
 files, uploads and run folders.
 """
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ BASE_URL = env.required("EVALHUB_BASE_URL", "http://localhost:8000")  # links of
 PROXIES = env.number("EVALHUB_PROXIES", 0)  # reverse proxies in front of us whose X-Forwarded-For we believe
 
 # --- applications -------------------------------------------------------------------------------
+SILENCED_SYSTEM_CHECKS = ["models.W040"]  # columns beside an index's key: PostgreSQL's; SQLite does without
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -49,6 +51,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "evalhub.accounts",
+    "evalhub.jobs",
     "evalhub.datasets",
     "evalhub.runs",
     "evalhub.studies",
@@ -129,7 +132,9 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
 SWEEP_SECONDS = env.number("EVALHUB_SWEEP_SECONDS", 10)
 CELERY_BEAT_SCHEDULE = {
     "runs": {"task": "evalhub.runs.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "jobs": {"task": "evalhub.jobs.tasks.sweep", "schedule": SWEEP_SECONDS},
     "imports": {"task": "evalhub.datasets.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "words": {"task": "evalhub.datasets.tasks.index", "schedule": SWEEP_SECONDS},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR / "beat-schedule")
 
@@ -245,15 +250,27 @@ SPECTACULAR_SETTINGS = {
 LANGUAGE_CODE = "en"
 USE_TZ = True
 TIME_ZONE = env.text("EVALHUB_TIME_ZONE", "UTC")
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Who may not do something, or asks for what is not there, is told; it is no fault of ours."""
+    return getattr(record, "status_code", 0) not in (403, 404)
+
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"faults": {"()": "django.utils.log.CallbackFilter", "callback": is_worth_a_line}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["faults"]}},
     "root": {"handlers": ["console"], "level": env.text("EVALHUB_LOG_LEVEL", "INFO")},
+    "loggers": {
+        "kombu.connection": {"level": "ERROR"},  # a broker of files has no host, and is warned about that
+    },
 }
 
 # --- models and engines -------------------------------------------------------------------------
+TOKENIZERS = "evalhub.runs.tokenizers.tokenizers_of"  # asked by name: rooms import one way
 DEMO_BASE_MODEL = env.text("EVALHUB_BASE_MODEL", str(BASE_DIR / "demo" / "base_model"))
 MODEL_ROOTS = [VAR, BASE_DIR / "demo", *map(Path, env.words("EVALHUB_MODEL_ROOTS"))]  # folders of base models
 if Path(DEMO_BASE_MODEL).is_dir():

@@ -41,10 +41,15 @@ class Upkeep:
 
 
 @contextmanager
-def beating(beat: Callable[[], object]) -> Iterator[None]:
-    """Call `beat` from a thread while the block runs: for work that cannot look up, such as copying a large file."""
+def beating(beat: Callable[[], object], *, every: float | None = None) -> Iterator[None]:
+    """Call `beat` from a thread while the block runs, until it returns False: for work that cannot look up.
+
+    `every`: seconds between two calls; else as often as it takes not to count as lost.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_beat_until, args=(done, beat), daemon=True)
+    thread = threading.Thread(
+        target=_beat_until, args=(done, beat, every or settings.HEARTBEAT_SECONDS / BEATS_PER_SILENCE), daemon=True
+    )
     thread.start()
     try:
         yield
@@ -53,10 +58,11 @@ def beating(beat: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def _beat_until(done: threading.Event, beat: Callable[[], object]) -> None:
-    while not done.wait(settings.HEARTBEAT_SECONDS / BEATS_PER_SILENCE):
+def _beat_until(done: threading.Event, beat: Callable[[], object], seconds: float) -> None:
+    while not done.wait(seconds):
         try:
-            beat()
+            if beat() is False:
+                break
         except OperationalError as error:
             logger.warning("A sign of life has to wait: %s", error)
         except Exception:

@@ -6,12 +6,13 @@ from drf_spectacular.views import SpectacularAPIView
 
 from evalhub.accounts import urls as accounts
 from evalhub.datasets import urls as datasets
+from evalhub.jobs import urls as jobs
 from evalhub.reports import urls as reports
 from evalhub.runs import urls as runs
 from evalhub.studies import urls as studies
 
 handler500 = "evalhub.accounts.middleware.broken"
-ROOMS = (accounts, datasets, runs, studies, reports)
+ROOMS = (accounts, jobs, datasets, runs, studies, reports)
 
 urlpatterns = [
     path("django-admin/", admin.site.urls),

@@ -5,6 +5,7 @@ the part is missing. EVALHUB_NO_SKIP=1, as in CI, makes every skip a failure.
 """
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -35,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         touching = [item for item in items if touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(touching)])
         items[:] = touching
+    slow = Counter(item.path for item in items if {"slow", "vllm", "browser"} & set(item.keywords))
+    items.sort(key=lambda item: -slow[item.path])  # what takes long begins first, so that no worker waits at the end
     for item in items:
         for part in PARTS:
             if item.get_closest_marker(part) and (reason := missing(part)):

@@ -1,8 +1,47 @@
-// Review by key: each control names its key in data-key. Silent while one types.
+// Review by key: each control names its keys in data-key. A field takes the focus, everything else is clicked.
+// While one types only Escape (leave) and Ctrl+Enter (send) mean something. Enter in data-sends is that button.
+const typing = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+const keyed = (key) => [...document.querySelectorAll("[data-key]")].find((element) => element.dataset.key.split(" ").includes(key));
+
+function inField(event, field) {
+  if (event.key === "Escape") {
+    field.blur();
+    field.form?.querySelector("[data-leave]")?.click();
+  } else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    field.form?.requestSubmit();
+  } else if (event.key === "Enter" && field.dataset.sends) {
+    event.preventDefault();
+    document.getElementById(field.dataset.sends).click();
+  }
+}
+
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
-  const control = [...document.querySelectorAll("[data-key]")].find((element) => element.dataset.key === event.key);
-  if (!control) return;
+  const field = typing(event.target);
+  if (field) return inField(event, field);
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")?.matches(":modal")) return;
+  const control = keyed(event.key);
+  if (!control || (event.key === "Enter" && event.target.closest("a, button, summary"))) return;
   event.preventDefault();
-  control.click();
+  if (event.repeat) return; // a held key decides about one example, not about ten
+  if (control.matches("input, textarea")) control.focus();
+  else control.click();
 });
+
+// Others are told that somebody is here: the lease of the example is kept as long as the page is open.
+const page = document.querySelector("[data-hold]");
+async function hold() {
+  const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+  const answer = await fetch(page.dataset.hold, { method: "POST", headers: { "X-CSRFToken": token } }).catch(() => null);
+  if (!answer?.ok) return;
+  const { holder } = await answer.json();
+  const note = document.getElementById("held");
+  note.hidden = !holder;
+  note.querySelector("[data-holder]").textContent = holder;
+}
+if (page) {
+  hold();
+  setInterval(hold, 30_000);
+  const edited = document.querySelector("#editing [name=output]");
+  edited?.focus({ preventScroll: true });
+}

@@ -9,6 +9,13 @@ const storage = {
   drop: (token) => { try { localStorage.removeItem(`rating:${token}`); } catch { /* as above */ } },
 };
 let page, form, cells, width, at, low, high, token, address, lastNumber, busy;
+const hold = (is) => { // while the server is asked, nothing on the item changes
+  busy = is;
+  for (const part of $$("input, textarea, button, label, summary", form)) part.inert = is;
+  if (!is) go(at);
+};
+const PAUSE = 400; // ms
+let swallowed = -PAUSE;
 let seconds = 0, undoable = null, undoTimer = 0, draftTimer = 0;
 
 // --- the item on the page -----------------------------------------------------------------------
@@ -198,7 +205,7 @@ async function submit() {
   if (off.length) { go(cells.indexOf(off[0])); return say(`${off[0].dataset.name} must be a whole number from ${low} to ${high}.`, true); }
   $(".prefer", form)?.toggleAttribute("data-missing", undecided());
   if (undecided()) { $("[name=preference]", form).focus(); return say("Choose which answer is better overall, or that they tie.", true); }
-  busy = true;
+  hold(true);
   clearTimeout(draftTimer);
   keep({ key: form.elements.key.value });
   clearTimeout(draftTimer);
@@ -212,9 +219,9 @@ async function submit() {
     await Promise.race([wait(4000), ...["online", "focus"].map((what) => new Promise((back) => addEventListener(what, back, { once: true })))]);
     answer = await post(`${mine}/submit/`, body);
   }
-  if (answer.status === 409) { busy = false; return say((await answer.json()).detail, true); }
-  if (!answer.ok) { busy = false; return say("The server could not store this; your scores are kept. Try again.", true); }
-  if (!echoes(answer, mine, scores)) { busy = false; return say("The server did not confirm these scores; they are kept in this browser. Reload the page and look.", true); }
+  if (answer.status === 409) { hold(false); return say((await answer.json()).detail, true); }
+  if (!answer.ok) { hold(false); return say("The server could not store this; your scores are kept. Try again.", true); }
+  if (!echoes(answer, mine, scores)) { hold(false); return say("The server did not confirm these scores; they are kept in this browser. Reload the page and look.", true); }
   if (storage.get(mine)?.number === number) storage.drop(mine);
   await swap(answer);
   offerUndo(mine);
@@ -259,9 +266,9 @@ function ask(what) {
 async function aside(asked) {
   const what = asked.dataset.aside, dialog = asked.closest("dialog"), error = $(".error", asked);
   if (busy) return;
-  busy = true;
+  hold(true);
   const answer = await post(`${token}/${what}/`, new URLSearchParams(new FormData(asked)));
-  busy = false;
+  hold(false);
   if (!answer) return;
   if (!answer.ok) { error.hidden = false; $("span", error).textContent = answer.status === 409 ? (await answer.json()).detail : "The server could not store this. Try again."; return; }
   dialog.close();
@@ -346,7 +353,14 @@ function chosen() {
   delete $(".prefer", form).dataset.missing;
   if (complaining()) say("");
 }
-document.addEventListener("keydown", (event) => {
+function unseen() { // who types while an item is on its way, and goes on without a pause, has not seen it: all of that is left out
+  const now = performance.now(), still = busy || now - swallowed < PAUSE;
+  if (!still) return false;
+  swallowed = now;
+  if (!busy) say("Keys typed before this item was shown are not counted", true);
+  return true;
+}
+function keyed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const { key, target } = event, number = target.matches("[type=number]");
   if (key === "Escape") { $("#guidelines").close(); if (target.matches("[name=comment], textarea")) target.blur(); return; }
@@ -356,6 +370,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (target.matches("[name=preference]") && (key.startsWith("Arrow") || key === " ")) return; // the radios' own keys
   if (!form) { if (key === "u") undo(); return; }
+  if (unseen()) return;
   if (target.matches("[name=preference]") && /^[0-9]$/.test(key)) { event.preventDefault(); return prefer(Number(key)); }
   if (!number && /^[0-9]$/.test(key)) press(Number(key));
   else if (key in steps) go(at + steps[key]());
@@ -363,7 +378,8 @@ document.addEventListener("keydown", (event) => {
   else if (key in commands && !event.repeat) commands[key]();
   else return;
   event.preventDefault();
-});
+}
+document.addEventListener("keydown", keyed);
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-ask], [data-show], [data-go], [data-do], #undo button");
   if (!link) return;
@@ -405,3 +421,4 @@ addEventListener("online", () => { offline(false); if (form && storage.get(token
 addEventListener("offline", () => offline(true));
 addEventListener("focus", goOn);
 prepare();
+for (const event of earlyKeys.take()) keyed(event);

@@ -34,6 +34,7 @@ def main(root: str) -> None:
         with window(browser, root) as page:
             page.goto(f"{root}/login/")
             keep(page, "login")
+        as_curator(browser, root)
         as_admin(browser, root)
         as_expert(browser, root)
         as_pm(browser, root)
@@ -42,7 +43,7 @@ def main(root: str) -> None:
 
 def as_admin(browser: Browser, root: str) -> None:
     with window(browser, root, ADMIN) as page:
-        for name, path in {"data": "/data/content-copy/", "models": "/models/", "runs": "/runs/"}.items():
+        for name, path in {"models": "/models/", "runs": "/runs/"}.items():
             page.goto(root + HOME + path)
             keep(page, name)
         page.goto(f"{root}{HOME}/runs/?kind=training")
@@ -50,8 +51,17 @@ def as_admin(browser: Browser, root: str) -> None:
         keep(page, "run")
         page.goto(root + STUDY)
         keep(page, "study")
+
+
+def as_curator(browser: Browser, root: str) -> None:
+    with window(browser, root, ADMIN) as page:
         page.goto(f"{root}{HOME}/data/content-copy/")
-        page.locator("#examples tbody a").first.click()
+        keep(page, "data")
+        page.get_by_role("link", name="Figures and thresholds").click()
+        keep(page, "checks")
+        page.goto(f"{root}{HOME}/data/content-copy/examples/?flag=format")
+        keep(page, "examples")
+        page.get_by_role("button", name="Review these").click()
         keep(page, "review")
 
 

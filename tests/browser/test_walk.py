@@ -66,7 +66,9 @@ def curate(ines: Visitor) -> None:
     page = ines.page
     page.get_by_role("link", name="To the examples").click()
     ines.look("dataset")
-    page.get_by_role("checkbox").first.check()
+    page.get_by_label("Dataset").get_by_role("link", name="Examples").click()
+    ines.look("examples")
+    page.locator("tbody").get_by_role("checkbox").first.check()
     page.get_by_role("button", name="Reject", exact=True).click()
     expect(page.get_by_role("status").first).to_contain_text("rejected")
     page.get_by_label("State").select_option("Rejected")

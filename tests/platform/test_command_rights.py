@@ -19,6 +19,14 @@ COMMANDS = {
     "add_member": ["olu", "--role=expert"],
     "import_examples": ["rows.jsonl", "--dataset=Copy"],
     "freeze_version": ["--dataset=Copy"],
+    "bulk_examples": ["--dataset=Copy", "--verb=reject"],
+    "undo_change": ["--dataset=Copy", "--change=1"],
+    "check_examples": ["--dataset=Copy"],
+    "export_examples": ["--dataset=Copy", "--out=copy.jsonl"],
+    "compare_versions": ["--dataset=Copy", "--from=1", "--to=2"],
+    "data_card": ["--dataset=Copy"],
+    "delete_version": ["--dataset=Copy", "--version=1"],
+    "delete_dataset": ["--dataset=Copy"],
     "register_model": ["acme/small", "--name=Small"],
     "train": ["--model=Small"],
     "generate": ["--model=Small"],
@@ -30,7 +38,7 @@ COMMANDS = {
     "export_ratings": ["first", "--out=ratings.csv"],
     "report": ["first"],
 }
-READING = {"export_ratings", "report"}
+READING = {"export_examples", "compare_versions", "data_card", "export_ratings", "report"}
 
 
 def tried(name: str, *arguments: str, project: str = "content-copy") -> str:

@@ -66,7 +66,14 @@ def is_page(response: Any) -> bool:
 
 
 def test_it_knows_pages_of_every_room() -> None:
-    assert {name.partition(":")[0] for name in OF_PROJECT} == {"accounts", "datasets", "runs", "studies", "reports"}
+    assert {name.partition(":")[0] for name in OF_PROJECT} == {
+        "accounts",
+        "jobs",
+        "datasets",
+        "runs",
+        "studies",
+        "reports",
+    }
 
 
 @pytest.mark.parametrize("name", OF_PROJECT)
