@@ -1,5 +1,5 @@
-# Two images from one file: `--target web` (no torch; also the cpu worker, the clock and one-off commands) and
-# `--target gpu` (adds torch, transformers, peft for the gpu worker).
+# Two images from one file: `--target web` (no torch; also the clock and one-off commands) and `--target gpu`
+# (adds torch, transformers and peft for the workers: the cpu one computes BERTScore and counts a model's tokens).
 
 FROM node:24-slim AS assets
 WORKDIR /app

@@ -36,6 +36,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         touching = [item for item in items if touches_database(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in set(touching)])
         items[:] = touching
+    if connection.vendor != "postgresql":
+        foreign = [item for item in items if item.get_closest_marker("rows_locked")]
+        config.hook.pytest_deselected(items=foreign)
+        items[:] = [item for item in items if not item.get_closest_marker("rows_locked")]
     slow = Counter(item.path for item in items if {"slow", "vllm", "browser"} & set(item.keywords))
     items.sort(key=lambda item: -slow[item.path])  # what takes long begins first, so that no worker waits at the end
     for item in items:

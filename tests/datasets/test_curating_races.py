@@ -7,7 +7,6 @@ from time import sleep
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from evalhub.accounts.models import Role, User
@@ -39,11 +38,6 @@ def twins(dataset: Dataset, admin: User) -> list[Example]:
     return found
 
 
-def needs_rows_locked() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite locks the whole database")
-
-
 # --- all that match -----------------------------------------------------------------------------
 @pytest.mark.django_db
 def test_a_bulk_change_asks_the_filter_again_before_each_part(dataset, admin, uma, monkeypatch) -> None:
@@ -59,9 +53,9 @@ def test_a_bulk_change_asks_the_filter_again_before_each_part(dataset, admin, um
     assert (change.count, change.passed_over) == (4, 1)
 
 
+@pytest.mark.rows_locked
 @pytest.mark.django_db(transaction=True)
 def test_a_rejection_outlives_a_bulk_approval_that_had_listed_it_before(dataset, admin, uma, monkeypatch) -> None:
-    needs_rows_locked()
     examples, reached, go = [proposal(dataset, admin, number) for number in range(3)], Event(), Event()
 
     def late(*given: Any) -> Iterator[Sequence[int]]:
@@ -79,9 +73,9 @@ def test_a_rejection_outlives_a_bulk_approval_that_had_listed_it_before(dataset,
     assert state_of(examples[1]) == "rejected"
 
 
+@pytest.mark.rows_locked
 @pytest.mark.django_db(transaction=True)
 def test_approve_instead_and_a_bulk_change_do_not_lock_each_other_out(dataset, admin, monkeypatch) -> None:
-    needs_rows_locked()
     values = [{"instruction": "Ask", "output": output} for output in ("one", "two")]
     old, new = (actions.propose_example(dataset, by=admin, values=each, origin={}) for each in values)
     actions.approve(old, by=admin)

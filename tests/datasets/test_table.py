@@ -203,7 +203,7 @@ def test_looking_at_a_review_takes_no_lease(filled, admin) -> None:
     assert not hasattr(Example.objects.get(pk=example.pk), "lease")
 
 
-@pytest.mark.skipif("connection.vendor != 'postgresql'")
+@pytest.mark.rows_locked
 def test_postgresql_finds_words_by_the_index_of_the_migration(filled) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
