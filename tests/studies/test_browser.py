@@ -173,7 +173,11 @@ def test_who_types_on_without_a_pause_scores_nothing_that_was_not_seen(come_in, 
     page = begin(noor, study)
     first = token_on(page)
     held: list[Route] = []
-    page.route("**/submit/", lambda route: held.append(route))
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/submit/", hold)
     page.clock.install()
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))  # no time passes between keys, however busy the machine
     noor.press(*"89798758", "Enter")
