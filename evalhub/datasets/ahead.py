@@ -1,7 +1,7 @@
 """Work ahead of whoever takes the results: while the database stores one chunk, the next one is read and checked."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from queue import Empty, Full, Queue
 from typing import Generic, TypeVar
@@ -11,7 +11,7 @@ LOOK_SECONDS = 0.1  # how often a thread that cannot go on looks whether it is s
 
 
 @contextmanager
-def ahead(things: Iterator[Thing], *, by: int = 1) -> Iterator[Iterator[Thing]]:
+def ahead(things: Generator[Thing], *, by: int = 1) -> Iterator[Iterator[Thing]]:
     """The same things in the same order, made by a thread of their own; at most `by` are made and not taken yet.
 
     An error while making one is raised where it would have been taken. When the block ends, so does the thread.
@@ -33,7 +33,7 @@ class _End:
 
 
 class _Maker(Generic[Thing]):
-    def __init__(self, things: Iterator[Thing], by: int) -> None:
+    def __init__(self, things: Generator[Thing], by: int) -> None:
         self.things, self.made, self.unwanted = things, Queue[Thing | _End](by), threading.Event()
         self.thread = threading.Thread(target=self._make, daemon=True)
 
@@ -53,7 +53,7 @@ class _Maker(Generic[Thing]):
     def _make(self) -> None:
         error: BaseException | None = None
         try:
-            with closing(self.things) as things:  # type: ignore[type-var]
+            with closing(self.things) as things:
                 for thing in things:
                     if not self._put(thing):
                         return

@@ -91,7 +91,7 @@ class _Origin:
 
 def _copy(version: Version, entries: Sequence[Given], origin: _Origin, heard: Heard | None = None) -> bool:
     sql = (  # made of names of tables and columns; all values are parameters
-        f"INSERT INTO {TARGET} {COLUMNS} "  # noqa: S608
+        f"INSERT INTO {TARGET} {COLUMNS} "  # noqa: S608  (said above)
         f"SELECT %s, {origin.example}, given.split, given.position, given.revision, {origin.texts} "
         f"FROM ({GIVEN[connection.vendor]}) given JOIN {origin.table} e ON {origin.example} = given.id "
         f"AND e.revision_number = given.revision AND {origin.condition} ORDER BY given.position"

@@ -195,7 +195,10 @@ def _beginning(
         described = described or (f"Dataset folder, {source.described}" if source.part else source.described)
         for item in islice(records(source), 2 * LOOKED_AT):
             found = _row(item, source, columns)
-            (problems if isinstance(found, Problem) else rows).append(found)  # type: ignore[arg-type]
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                rows.append(found)
             if len(rows) >= limit:
                 return described, rows, problems
     return described, rows, problems

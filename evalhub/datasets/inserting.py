@@ -1,6 +1,7 @@
 """The rows of a chunk into the database at once, each with its first revision: by COPY on PostgreSQL.
 
-What the models say stays in one place: columns that a row does not give get the value that a new Example has.
+What the models say stays in one place: columns that a row does not give get the value that a new Example has. The
+texts are written once: a first revision has none of its own until its example changes (models.Revision).
 """
 
 # ruff: noqa: S608  (names are the models' own; every value is a parameter)
@@ -27,7 +28,7 @@ GIVEN = (*TEXTS, *LISTS, "fingerprint")
 REVISED = (*TEXTS, "history", "tags")
 EXAMPLES, REVISIONS = Example._meta.db_table, Revision._meta.db_table
 FIRST_REASON = "imported"
-FIRST = ("example_id", "fingerprint", "values", "number", "reason", "author_id", "created_at")  # of a revision
+FIRST = ("example_id", "fingerprint", "number", "reason", "author_id", "created_at")  # of a revision without texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,10 @@ def prepare(batch: ImportBatch) -> None:
         cursor.execute("; ".join(f"SET LOCAL {name} TO {value}" for name, value in wanted.items()))
 
 
-def insert(batch: ImportBatch, rows: Sequence[Ready]) -> int:
-    """Store rows that the dataset does not have, and return how many it had not; the constraint settles races."""
+def insert(batch: ImportBatch, rows: Sequence[Ready]) -> None:
+    """Store rows that the dataset does not have. Raises IntegrityError where somebody else has just stored one."""
     store = _postgresql if connection.vendor == "postgresql" else _sqlite
-    return store(rows, _constants(batch), _first_revision(batch))
+    store(rows, _constants(batch), _first_revision(batch))
 
 
 def _constants(batch: ImportBatch) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _other_fields() -> tuple[Any, ...]:
 def _first_revision(batch: ImportBatch) -> list[Any]:
     """Of FIRST the values that are the same for every row."""
     now = _cell(Revision._meta.get_field("created_at"), timezone.now())
-    return [1, FIRST_REASON, batch.created_by_id, now]
+    return ["", 1, FIRST_REASON, batch.created_by_id, now]
 
 
 def _cell(field: Any, value: Any) -> Any:
@@ -109,51 +110,48 @@ def _cell(field: Any, value: Any) -> Any:
 
 
 # --- PostgreSQL ---------------------------------------------------------------------------------
-def _postgresql(rows: Sequence[Ready], constants: Mapping[str, Any], first: Sequence[Any]) -> int:
-    """COPY into a table of this transaction; from there one statement stores examples and revisions."""
-    given = _names(GIVEN)
-    pairs = ", ".join(f"'{name}', {_names([name])}" for name in REVISED)
-    with connection.cursor() as cursor:
-        _copy(cursor, given, rows)
-        cursor.execute(
-            f"WITH stored AS (INSERT INTO {EXAMPLES} ({given}, {_names(constants)}) "
-            f"SELECT {given}, {_marks(constants)} FROM incoming ON CONFLICT DO NOTHING RETURNING id, {given}) "
-            f"INSERT INTO {REVISIONS} ({_names(FIRST)}) "
-            f"SELECT id, fingerprint, jsonb_build_object({pairs}), {_marks(first)} FROM stored",
-            [*constants.values(), *first],
-        )
-        return int(cursor.rowcount)
+def _postgresql(rows: Sequence[Ready], constants: Mapping[str, Any], first: Sequence[Any]) -> None:
+    """COPY into both tables, under ids taken from the sequence before."""
+    same, revision = _line(constants.values()), _line(first)
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        ids = _taken_ids(cursor, len(rows))
+        examples = (f"{pk}\t{row.line}\t{same}\n" for pk, row in zip(ids, rows, strict=True))
+        _copy(cursor, EXAMPLES, ("id", *GIVEN, *constants), examples)
+        _copy(cursor, REVISIONS, FIRST, (f"{pk}\t{revision}\n" for pk in ids))
 
 
-def _copy(cursor: Any, given: str, rows: Sequence[Ready]) -> None:
-    """The cells in a table named incoming."""
-    cursor.execute(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS incoming ON COMMIT DROP AS SELECT {given} FROM {EXAMPLES} WITH NO DATA"
-    )
-    cursor.execute("TRUNCATE incoming")
-    with connection.wrap_database_errors, cursor.copy(f"COPY incoming ({given}) FROM STDIN") as copy:
-        copy.write("".join(f"{row.line}\n" for row in rows))
+def _taken_ids(cursor: Any, count: int) -> list[int]:
+    sequence = "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)"
+    cursor.execute(sequence, [EXAMPLES, count])
+    return [pk for (pk,) in cursor.fetchall()]
+
+
+def _copy(cursor: Any, table: str, columns: Iterable[str], lines: Iterable[str]) -> None:
+    with cursor.copy(f"COPY {table} ({_names(columns)}) FROM STDIN") as copy:
+        copy.write("".join(lines))
+
+
+def _line(values: Iterable[Any]) -> str:
+    """Values as a part of a line of COPY."""
+    return "\t".join("\\N" if value is None else _escaped(str(value)) for value in values)
 
 
 # --- SQLite -------------------------------------------------------------------------------------
-def _sqlite(rows: Sequence[Ready], constants: Mapping[str, Any], first: Sequence[Any]) -> int:
+def _sqlite(rows: Sequence[Ready], constants: Mapping[str, Any], first: Sequence[Any]) -> None:
     """Nobody else writes meanwhile, so that what has a higher id than before is ours."""
     values = tuple(constants.values())
-    pairs = ", ".join(f"'{name}', {f'json({name})' if name in LISTS else _names([name])}" for name in REVISED)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT coalesce(max(id), 0) FROM {EXAMPLES}")
         (before,) = cursor.fetchone()
         cursor.executemany(
-            f"INSERT INTO {EXAMPLES} ({_names(GIVEN)}, {_names(constants)}) VALUES ({_marks(GIVEN)}, {_marks(values)}) "
-            "ON CONFLICT DO NOTHING",
+            f"INSERT INTO {EXAMPLES} ({_names(GIVEN)}, {_names(constants)}) VALUES ({_marks(GIVEN)}, {_marks(values)})",
             [(*row.cells, *values) for row in rows],
         )
         cursor.execute(
             f"INSERT INTO {REVISIONS} ({_names(FIRST)}) "
-            f"SELECT id, fingerprint, json_object({pairs}), {_marks(first)} FROM {EXAMPLES} WHERE id > %s ORDER BY id",
+            f"SELECT id, {_marks(first)} FROM {EXAMPLES} WHERE id > %s ORDER BY id",
             [*first, before],
         )
-        return int(cursor.rowcount)
 
 
 def _names(columns: Iterable[str]) -> str:

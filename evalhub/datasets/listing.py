@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from django.db import connection
 
 from evalhub.datasets.checks.kinds import KINDS
-from evalhub.datasets.models import CheckRun, Dataset, Example
+from evalhub.datasets.models import CheckRun, Dataset, Example, Split
 from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, flagged, title_of
 
 MOST_NAMES = 200
+BEGINS = 240  # characters of an output in a row
+SPLIT_LABELS = {str(value): str(label) for value, label in Split.choices}
 DISTINCT = """
 WITH RECURSIVE names(name) AS (
   SELECT min({field}) FROM {table} WHERE {owner} = %s AND {field} > ''
@@ -28,13 +30,16 @@ SHORT = {"leaks": "Leak", "echoes": "Repeats the input", "conflicts": "Other out
          "near": "Near duplicate", "lengths": "Unusual length", "contamination": "Repeats a test"}  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the table of examples."""
+    """One row of the table of examples, ready to be shown: a page has a hundred of them (decisions/curation.md)."""
 
     example: Example
     title: str
-    flags: list[tuple[str, str]]
+    text: str  # how the output begins
+    chips: list[tuple[str, str]]  # (what it says, its tone): flags, category, tags
+    split: str
+    length: str
 
 
 def lines_of(dataset: Dataset, examples: Sequence[Example]) -> list[Line]:
@@ -43,7 +48,17 @@ def lines_of(dataset: Dataset, examples: Sequence[Example]) -> list[Line]:
     pairs = flagged(dataset).filter(example__in=[example.pk for example in examples]).values_list("example", "kind")
     for pk, kind in pairs:
         found[pk].append(flag_name(kind))
-    return [Line(example, light_title(example), found[example.pk]) for example in examples]
+    return [_line(example, found[example.pk]) for example in examples]
+
+
+def _line(example: Example, flags: list[tuple[str, str]]) -> Line:
+    chips = [*flags, *([(example.category, "")] if example.category else []), *((tag, "info") for tag in example.tags)]
+    split, length = SPLIT_LABELS.get(example.wanted_split, "–"), f"{example.output_length:,}"
+    return Line(example, light_title(example), shortened(vars(example)["output_start"], BEGINS), chips, split, length)
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def light_title(example: Example) -> str:

@@ -167,12 +167,16 @@ class Example(models.Model):
 
 
 class Revision(models.Model):
-    """One state of an example's texts. The first revision is the row as imported."""
+    """One state of an example's texts. The first revision is the row as imported.
+
+    An import writes no text twice: the first revision's texts are the example's own, until the example goes on to the
+    next one. At that moment the database itself keeps them here (migration 0010).
+    """
 
     example = models.ForeignKey(Example, models.CASCADE, related_name="revisions", db_index=False)  # see the constraint
     number = models.PositiveIntegerField()
-    values = models.JSONField()
-    fingerprint = models.CharField(max_length=64, blank=True, help_text="As Example.fingerprint.")
+    values = models.JSONField(null=True, help_text="Null while the example itself has them.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="As Example.fingerprint, if values are here.")
     reason = models.CharField(max_length=255, blank=True)
     author = models.ForeignKey(User, models.PROTECT, related_name="+", db_index=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -180,7 +184,9 @@ class Revision(models.Model):
     class Meta:
         ordering: ClassVar = ["number"]
         constraints: ClassVar = [models.UniqueConstraint(fields=["example", "number"], name="revision_number_once")]
-        indexes: ClassVar = [models.Index(fields=["fingerprint"], name="revision_by_fingerprint")]
+        indexes: ClassVar = [
+            models.Index(fields=["fingerprint"], name="revision_by_fingerprint", condition=~Q(fingerprint=""))
+        ]
 
     def __str__(self) -> str:
         return f"{self.example} r{self.number}"

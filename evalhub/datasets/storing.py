@@ -4,14 +4,14 @@ Used in line by the command and for small uploads, and by workers for the others
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from evalhub.accounts.actions import record
 from evalhub.accounts.models import Project, User
@@ -28,6 +28,7 @@ from evalhub.progress import Heard
 
 CHUNK = 2000  # rows of one transaction
 CHUNK_WEIGHT = 8_000_000  # characters of one transaction, so that long rows fill no memory
+RACES = 3  # times that a chunk is tried again because others wrote into it
 MOST_PROBLEMS = 10_000  # kept with a batch; the count goes on
 State = ImportBatch.State
 
@@ -93,7 +94,7 @@ class Chunk:
             self.weight += self.rows[-1].weight
 
 
-def chunks(items: Iterator[Row | Problem], *, after: int) -> Iterator[Chunk]:
+def chunks(items: Iterator[Row | Problem], *, after: int) -> Generator[Chunk]:
     """The items from number `after` on, in chunks as large as a transaction may be."""
     chunk = Chunk()
     for item in islice(items, after, None):
@@ -183,19 +184,32 @@ def take_turn_in_project(dataset: Dataset) -> None:
 
 
 def store_rows(batch: ImportBatch, rows: Sequence[Ready]) -> int:
-    """Insert what the dataset neither has nor had, and return how many; the constraint settles races of imports."""
-    known = _known_prints(batch.dataset, [row.fingerprint for row in rows])
+    """Insert what the dataset neither has nor had, and return how many.
+
+    Where a person proposes one of the rows at this moment, the constraint settles it, and the rows are looked up again.
+    """
+    for _ in range(RACES):
+        with suppress(IntegrityError), transaction.atomic():
+            return _store_new(batch, rows)
+    return _store_new(batch, rows)
+
+
+def _store_new(batch: ImportBatch, rows: Sequence[Ready]) -> int:
+    known = known_prints(batch.dataset, [row.fingerprint for row in rows])
     new: dict[str, Ready] = {}
     for row in rows:
         if row.fingerprint not in known:
             new.setdefault(row.fingerprint, row)
-    return inserting.insert(batch, list(new.values())) if new else 0
+    if new:
+        inserting.insert(batch, list(new.values()))
+    return len(new)
 
 
-def _known_prints(dataset: Dataset, prints: Sequence[str]) -> set[str]:
-    """Which of these rows the dataset has, or had before an edit."""
-    revisions = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints)
-    return set(revisions.values_list("fingerprint", flat=True))
+def known_prints(dataset: Dataset, prints: Sequence[str]) -> dict[str, int]:
+    """{fingerprint: example's id} of those of these rows that the dataset has, or had before an edit."""
+    former = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints).exclude(fingerprint="")
+    now = dataset.examples.filter(fingerprint__in=prints)
+    return dict([*former.values_list("fingerprint", "example"), *now.values_list("fingerprint", "pk")])
 
 
 def revision_of(example: Example, *, by: User, reason: str) -> Revision:

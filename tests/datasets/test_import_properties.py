@@ -45,5 +45,9 @@ def test_no_row_is_lost_doubled_or_changed_between_file_and_dataset(
     assert batch.imported + batch.unchanged == batch.total == len(rows) * (1 + doubled)
     for example in stored.prefetch_related("revisions"):
         (first,) = example.revisions.all()
-        assert first.values == {name: getattr(example, name) for name in REVISED}
-        assert (first.fingerprint, first.number, first.author) == (example.fingerprint, 1, admin)
+        assert (first.values, first.fingerprint, first.number, first.author) == (None, "", 1, admin)
+        now = {name: getattr(example, name) for name in REVISED}
+        edited = actions.edit_example(example, by=admin, values={"output": f"{example.output} and more"})
+        first.refresh_from_db()
+        assert (first.values, first.fingerprint) == (now, example.fingerprint)
+        assert edited.revisions.last().values["output"] == edited.output

@@ -9,9 +9,9 @@ from evalhub.datasets.actions.locking import locked
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.importing import BadValue, clean_values, fingerprint
 from evalhub.datasets.inserting import REVISED
-from evalhub.datasets.models import Change, ChangedExample, Comment, Dataset, Example, Revision
+from evalhub.datasets.models import Change, ChangedExample, Comment, Dataset, Example
 from evalhub.datasets.reading import storable
-from evalhub.datasets.storing import revision_of
+from evalhub.datasets.storing import known_prints, revision_of
 from evalhub.errors import Refused
 
 MOST_COMMENT = 4_000  # characters
@@ -86,9 +86,8 @@ def propose_example(dataset: Dataset, *, by: User, values: dict[str, Any], origi
         if not cleaned.get(name):
             raise Refused(f"A proposal needs an {name}.", field=name)
     mark = fingerprint(cleaned)
-    known = Revision.objects.filter(example__dataset=dataset, fingerprint=mark).select_related("example").first()
-    if known:
-        return known.example
+    if known := known_prints(dataset, [mark]):
+        return Example.objects.get(pk=known[mark])
     try:
         with transaction.atomic():
             example = Example.objects.create(

@@ -39,7 +39,7 @@ class ParquetRows:
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         import pyarrow  # noqa: PLC0415  (45 MB in every web process, for what only workers write)
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415  (with it)
 
         self.arrow = pyarrow
         self.schema = pyarrow.schema([(name, _kind(pyarrow, name)) for name in columns])

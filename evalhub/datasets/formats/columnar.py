@@ -33,7 +33,7 @@ def columnar_rows(source: Source) -> Iterator[Record]:
 
 def _listed(column: Any) -> list[Any]:
     """A column as Python values; of a dictionary's texts each is made once."""
-    import pyarrow  # noqa: PLC0415
+    import pyarrow  # noqa: PLC0415  (see above)
 
     if not pyarrow.types.is_dictionary(column.type):
         return list(column.to_pylist())
@@ -56,7 +56,7 @@ class _Batches:
 @contextmanager
 def _opened(source: Source) -> Iterator[_Batches]:
     """The file's batches. Raises Unreadable, also in the middle."""
-    import pyarrow  # noqa: PLC0415
+    import pyarrow  # noqa: PLC0415  (see above)
 
     opener = _parquet if source.format == "parquet" else _arrow
     with plain_file(source) as path:
@@ -73,7 +73,7 @@ def _kind(source: Source) -> str:
 
 @contextmanager
 def _parquet(source: Source, path: str) -> Iterator[_Batches]:
-    import pyarrow.parquet  # noqa: PLC0415
+    import pyarrow.parquet  # noqa: PLC0415  (see above)
 
     with pyarrow.parquet.ParquetFile(path) as plain:
         _check_chunks(source.name, plain.metadata)
@@ -84,7 +84,7 @@ def _parquet(source: Source, path: str) -> Iterator[_Batches]:
 
 
 def _is_text(kind: Any) -> bool:
-    import pyarrow  # noqa: PLC0415
+    import pyarrow  # noqa: PLC0415  (see above)
 
     return bool(pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind))
 
@@ -103,7 +103,7 @@ def _check_chunks(name: str, metadata: Any) -> None:
 @contextmanager
 def _arrow(source: Source, path: str) -> Iterator[_Batches]:
     """An IPC file, or an IPC stream as `save_to_disk` writes it; mapped, so that memory stays flat."""
-    import pyarrow  # noqa: PLC0415
+    import pyarrow  # noqa: PLC0415  (see above)
 
     with pyarrow.memory_map(path) as mapped:
         try:
