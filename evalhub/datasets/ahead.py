@@ -1,5 +1,6 @@
 """Work ahead of whoever takes the results: while the database stores one chunk, the next one is read and checked."""
 
+import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
@@ -8,6 +9,7 @@ from typing import Generic, TypeVar
 
 Thing = TypeVar("Thing")
 LOOK_SECONDS = 0.1  # how often a thread that cannot go on looks whether it is still wanted
+TURN_SECONDS = 0.001  # how long one thread may keep the interpreter while the other has its answer from the database
 
 
 @contextmanager
@@ -16,13 +18,15 @@ def ahead(things: Generator[Thing], *, by: int = 1) -> Iterator[Iterator[Thing]]
 
     An error while making one is raised where it would have been taken. When the block ends, so does the thread.
     """
-    maker = _Maker(things, by)
+    maker, turn = _Maker(things, by), sys.getswitchinterval()
+    sys.setswitchinterval(TURN_SECONDS)
     maker.thread.start()
     try:
         yield maker.taken()
     finally:
         maker.unwanted.set()
         maker.thread.join()
+        sys.setswitchinterval(turn)
 
 
 class _End:

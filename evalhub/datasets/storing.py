@@ -11,7 +11,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import BooleanField, F, Field, Func, Q, Value
 
 from evalhub.accounts.actions import record
 from evalhub.accounts.models import Project, User
@@ -207,9 +208,22 @@ def _store_new(batch: ImportBatch, rows: Sequence[Ready]) -> int:
 
 def known_prints(dataset: Dataset, prints: Sequence[str]) -> dict[str, int]:
     """{fingerprint: example's id} of those of these rows that the dataset has, or had before an edit."""
-    former = Revision.objects.filter(example__dataset=dataset, fingerprint__in=prints).exclude(fingerprint="")
-    now = dataset.examples.filter(fingerprint__in=prints)
+    former = Revision.objects.filter(among(prints), example__dataset=dataset).exclude(fingerprint="")
+    now = dataset.examples.filter(among(prints))
     return dict([*former.values_list("fingerprint", "example"), *now.values_list("fingerprint", "pk")])
+
+
+def among(prints: Sequence[str]) -> Q:
+    """Whether a row's fingerprint is one of these.
+
+    To PostgreSQL as an array that its planner does not look into: that takes seven times as long as finding the rows.
+    """
+    if connection.vendor != "postgresql":
+        return Q(fingerprint__in=prints)
+    array = Func(
+        Value(list(prints), output_field=Field()), template="ANY(ARRAY(SELECT unnest(%(expressions)s::text[])))"
+    )
+    return Q(Func(F("fingerprint"), array, template="(%(expressions)s)", arg_joiner=" = ", output_field=BooleanField()))
 
 
 def revision_of(example: Example, *, by: User, reason: str) -> Revision:
