@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from evalhub.errors import Refused, as_refusal
 from evalhub.jobs import lifecycle
-from evalhub.jobs.keeping import clear_old
+from evalhub.jobs.keeping import clear_nameless, clear_old
 from evalhub.jobs.lifecycle import Claim, Row, State, Superseded
 from evalhub.jobs.models import Job, Lived
 from evalhub.jobs.performing import carry_out
@@ -90,6 +90,7 @@ def perform(job_id: int) -> None:
 def sweep() -> None:
     take_up(Job, way_on=WAY_ON)
     clear_old(timezone.now())
+    clear_nameless(timezone.now())
 
 
 def work(job_id: int) -> None:

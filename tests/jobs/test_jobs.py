@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -13,7 +14,7 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import AuditEvent, Membership
 from evalhub.errors import Refused
 from evalhub.jobs import actions, lifecycle, performing, tasks
-from evalhub.jobs.keeping import clear_old
+from evalhub.jobs.keeping import clear_nameless, clear_old
 from evalhub.jobs.models import Job
 from evalhub.studies.models import RatingScore, Study
 from evalhub.upkeep import leaving
@@ -251,3 +252,33 @@ def test_files_go_a_week_after_the_end_and_what_was_told_stays(ratings, admin):
     assert not default_storage.exists(name)
     job.refresh_from_db()
     assert (job.file.name, job.state, job.result["imported"]) == ("", "succeeded", 16)
+
+
+def test_a_file_that_no_job_came_to_name_goes_after_a_day(project, admin, ratings, monkeypatch):
+    study = rated_study(project, admin, items=6)
+    with monkeypatch.context() as lost:
+        lost.setattr(lifecycle, "finish", superseded)
+        call_command("export_ratings", study.slug, "--project=content-copy", "--queue", "--no-wait", "--out=a.csv")
+        worked_off()
+    kept = asked(ratings())
+    (nameless,), now = default_storage.listdir("jobs/out")[1], timezone.now()
+    for hours, there in ((23, True), (25, False)):
+        cache.clear()
+        clear_nameless(now + timedelta(hours=hours))
+        assert default_storage.exists(f"jobs/out/{nameless}") is there
+        assert default_storage.exists(kept.file.name)
+
+
+def superseded(*_: object, **__: object) -> None:
+    """Its row was taken away just when it was to say how it ended."""
+    raise lifecycle.Superseded
+
+
+@pytest.mark.usefixtures("admin")
+def test_folders_are_looked_through_once_an_hour_by_the_sweep(monkeypatch):
+    looked = []
+    monkeypatch.setattr(default_storage, "listdir", lambda folder: looked.append(folder) or ([], []))
+    cache.clear()
+    tasks.sweep()
+    tasks.sweep()
+    assert looked == ["jobs/in", "jobs/out"]
