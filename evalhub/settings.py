@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "evalhub.accounts.middleware.FragmentLoginMiddleware",
+    "evalhub.accounts.middleware.FormLoginMiddleware",
     "evalhub.accounts.middleware.RefusalMiddleware",
 ]
 ROOT_URLCONF = "evalhub.urls"

@@ -4,9 +4,11 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.defaults import server_error
@@ -15,6 +17,7 @@ from evalhub.errors import as_refusal
 
 logger = logging.getLogger(__name__)
 PIECE = 2**16  # bytes
+SHOWING = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 Answering = Callable[[HttpRequest], HttpResponse]
 
 
@@ -90,6 +93,28 @@ class FragmentLoginMiddleware:
         if request.headers.get("HX-Request") == "true":
             return HttpResponse(status=204, headers={"HX-Redirect": resolve_url(settings.LOGIN_URL)})
         return response
+
+
+class FormLoginMiddleware:
+    """A form sent after the session ended: the log-in leads back to the page that it stood on.
+
+    The address that it was sent to may answer to POST alone, and what was filled in is lost anyhow.
+    """
+
+    def __init__(self, get_response: Answering) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method in SHOWING or response.headers.get("Location") != _log_in(request.get_full_path()):
+            return response
+        page = urlsplit(came_from(request))
+        return HttpResponseRedirect(_log_in(urlunsplit(("", "", page.path, page.query, ""))))
+
+
+def _log_in(following: str) -> str:
+    """The address of the log-in that leads on to `following`."""
+    return redirect_to_login(following).url if following else resolve_url(settings.LOGIN_URL)
 
 
 def came_from(request: HttpRequest) -> str:

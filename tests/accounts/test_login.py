@@ -109,6 +109,19 @@ def test_it_goes_on_to_the_page_that_was_asked_for(admin: User, project: Project
     assert sign_in(client, "ines", next=wanted)["Location"] == wanted
 
 
+@pytest.mark.parametrize(
+    ("referer", "following"),
+    [
+        ("http://testserver/p/content-copy/data/?q=deck#x", "/p/content-copy/data/%3Fq%3Ddeck"),
+        ("https://evil.example/p/", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_it_leads_a_form_sent_too_late_back_to_the_page_that_it_stood_on(project: Project, referer, following) -> None:
+    form, log_in = reverse("datasets:create", args=[project.slug]), reverse("accounts:login")
+    sent = Client().post(form, headers={"Referer": referer})
+    assert sent["Location"] == (f"{log_in}?next={following}" if following else log_in)
+
+
 def test_it_logs_out_by_a_button_never_by_a_link(admin: User) -> None:
     client = Client()
     client.force_login(admin)

@@ -217,6 +217,16 @@ def test_thresholds_by_page(bring, dataset, admin, pm):
     assert logged_in(pm).post(f"{PAGE}checks/thresholds/", {"too_few": "2"}).status_code == 403
 
 
+def test_the_address_of_the_thresholds_leads_to_where_they_stand(bring, dataset, admin, outsider):
+    client, door = logged_in(admin), f"{PAGE}checks/thresholds/"
+    assert client.get(door)["Location"] == PAGE
+    bring(*(task(n) for n in range(3)))
+    run = actions.check_examples(dataset, by=admin)
+    assert client.get(door)["Location"] == f"{PAGE}checks/{run.pk}/#thresholds"
+    assert 'id="thresholds"' in client.get(door, follow=True).content.decode()
+    assert logged_in(outsider).get(door).status_code == 404
+
+
 def test_the_api_does_it_too(bring, dataset, admin, pm):
     bring(*(task(n) for n in range(3)), task(3, output="As an AI language model, I cannot help with that."))
     client = logged_in(admin)

@@ -7,11 +7,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions, charts
-from evalhub.datasets.checking import standing
+from evalhub.datasets.checking import last_run, standing
 from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.report import CheckReport
 from evalhub.datasets.checks.thresholds import Thresholds, described
@@ -110,9 +110,11 @@ def chart(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, n
 
 
 @login_required
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def thresholds(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """Keep other thresholds with the dataset, and check again."""
+    """Keep other thresholds with the dataset, and check again; they stand on the page of the last run."""
+    if request.method != "POST":
+        return _where_thresholds_stand(request, project_slug, dataset_slug)
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     wanted = {limits.name: request.POST[limits.name] for limits in described() if request.POST.get(limits.name)}
     try:
@@ -122,3 +124,12 @@ def thresholds(request: HttpRequest, project_slug: str, dataset_slug: str) -> Ht
         return back_with(request, refusal, reverse("datasets:detail", args=[project.slug, dataset.slug]))
     messages.success(request, "The thresholds are kept; the dataset is checked again with them.")
     return redirect("datasets:detail", project.slug, dataset.slug)
+
+
+def _where_thresholds_stand(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
+    """On to the page of the last run; without one, to the dataset, where a run can be asked for."""
+    project, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
+    run = last_run(dataset)
+    if run is None:
+        return redirect("datasets:detail", project.slug, dataset.slug)
+    return redirect(f"{reverse('datasets:check', args=[project.slug, dataset.slug, run.pk])}#thresholds")
