@@ -7,7 +7,7 @@ from django.utils import timezone
 from evalhub.accounts.models import User
 from evalhub.datasets.models import Change, Dataset
 
-FRESH = timedelta(minutes=30)  # as long as a change is offered for undo beside the examples
+FRESH = timedelta(minutes=10)  # as long as a change is offered for undo beside the examples
 TOLD = {
     "approve": "{examples} approved", "reject": "{examples} rejected", "edit": "{examples} edited",
     "tag": "{examples} tagged “{value}”", "untag": "Tag “{value}” taken from {examples}",

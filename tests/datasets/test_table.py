@@ -1,10 +1,12 @@
 """The table of examples: filters and orders, pages by place, words by their index, counts that say what they are."""
 
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from evalhub.accounts.models import User
 from evalhub.datasets import actions, searching, tasks
@@ -154,6 +156,16 @@ def test_it_asks_before_it_changes_all_that_match_and_undoes_it(filled, admin) -
     undone = client.post(address("undo", filled, change.pk), follow=True).content.decode()
     assert "Undone: 20 examples restored." in undone
     assert not filled.examples.filter(state="rejected").exists()
+
+
+def test_a_change_of_ones_own_is_offered_for_undo_beside_the_examples_for_ten_minutes(filled, admin) -> None:
+    client, page = logged_in(admin), address("examples", filled)
+    actions.reject(filled.examples.get(key="r7"), by=admin)
+    assert "<b>1 example rejected.</b>" in client.get(page).content.decode()
+    for minutes, offered in ((9, True), (11, False)):
+        filled.changes.update(at=timezone.now() - timedelta(minutes=minutes))
+        assert ("<b>1 example rejected.</b>" in client.get(page).content.decode()) is offered
+    assert "Undo" in client.get(address("changes", filled)).content.decode()
 
 
 def test_a_worker_changes_many_and_a_second_click_finds_the_same_job(filled, admin, monkeypatch) -> None:
