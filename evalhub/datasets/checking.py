@@ -13,6 +13,7 @@ from evalhub.accounts.models import User
 from evalhub.datasets.checks.readiness import credit, waiting
 from evalhub.datasets.checks.report import Check, CheckReport, Finding
 from evalhub.datasets.checks.text import OtherSet, Text
+from evalhub.datasets.counting import Tally, changed_since, count_of
 from evalhub.datasets.guarded import prompt_text
 from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, VersionExample
 from evalhub.jobs.actions import request_job
@@ -109,7 +110,7 @@ class Standing:
     run: CheckRun | None
     report: CheckReport | None
     checks: tuple[Check, ...]
-    changed: int  # examples that were changed, added or decided since
+    changed: Tally  # examples that were changed, added or decided since
     job: Job | None  # a run that waits or works just now
 
     @property
@@ -122,11 +123,13 @@ class Standing:
 
 
 def standing(dataset: Dataset) -> Standing:
-    """What is known of the dataset, in five queries; nothing is computed."""
+    """What is known of the dataset; nothing is computed, and no more counted than a page waits for (counting.py)."""
     run = last_run(dataset)
     report = CheckReport.from_json(run.report) if run else None
-    lines = (*(report.checks if report else ()), waiting(_waiting(dataset)), credit(bool(dataset.credit.strip())))
-    return Standing(run, report, lines, _changed(dataset, run), live_job(dataset))
+    proposed = count_of(dataset.examples.filter(state=Example.State.PROPOSED))
+    more = (waiting(proposed.number, told=str(proposed)), credit(bool(dataset.credit.strip())))
+    changed = changed_since(dataset, run.read_at) if run else Tally(0)
+    return Standing(run, report, (*(report.checks if report else ()), *more), changed, live_job(dataset))
 
 
 def made_by(dataset: Dataset, request_key: str | None) -> CheckRun | None:
@@ -152,11 +155,3 @@ def ask_for_check(dataset: Dataset, by: User, *, query: str = "", model: str = "
     options = {"dataset": dataset.slug, "filter": query, "model": model}
     title = f"Check {'a part of ' if query else ''}{dataset}"
     return request_job(dataset.project, command=VERB, title=title, options=options, by=by)
-
-
-def _waiting(dataset: Dataset) -> int:
-    return dataset.examples.filter(state=Example.State.PROPOSED).count()
-
-
-def _changed(dataset: Dataset, run: CheckRun | None) -> int:
-    return dataset.examples.filter(updated_at__gt=run.read_at).count() if run else 0

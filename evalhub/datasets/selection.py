@@ -179,23 +179,21 @@ def flagged(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
     return flags.filter(kind=kind) if kind else flags
 
 
-def datasets_of(project: Project) -> QuerySet[Dataset]:
-    """A project's datasets with `approved`, `proposed`, `rejected` and `last_version`: one query."""
+def datasets_by_name(project: Project) -> QuerySet[Dataset]:
+    """A project's datasets with `last_version`."""
     last = Version.objects.filter(dataset=OuterRef("pk")).order_by("-number").values("number")[:1]
+    return project.datasets.annotate(last_version=Subquery(last)).order_by("name")
+
+
+def datasets_of(project: Project) -> QuerySet[Dataset]:
+    """As datasets_by_name, with `approved`, `proposed` and `rejected`, for programs: counted to the end."""
     counts = {state.value: Count("examples", filter=Q(examples__state=state.value)) for state in Example.State}
-    return project.datasets.annotate(**counts, last_version=Subquery(last)).order_by("name")
+    return datasets_by_name(project).annotate(**counts)
 
 
-def state_counts(dataset: Dataset) -> dict[str, int]:
-    """{state: how many examples}, every state named."""
-    found = dict(dataset.examples.order_by().values_list("state").annotate(n=Count("id")))
-    return {state: found.get(state, 0) for state in Example.State.values}
-
-
-def changes_since(dataset: Dataset, version: Version | None) -> int:
-    """How many examples are newer than the version, or were changed or decided after it."""
-    examples = dataset.examples.all()
-    return examples.filter(updated_at__gt=version.frozen_at).count() if version else examples.count()
+def approved_of(dataset: Dataset) -> Tally:
+    """How many examples the next version would freeze: counted to the end, since that is being decided."""
+    return Tally(dataset.examples.filter(state=Example.State.APPROVED).count())
 
 
 def same_prompt(example: Example) -> QuerySet[Example]:

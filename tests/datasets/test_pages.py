@@ -300,7 +300,7 @@ def test_it_lists_in_as_many_queries_for_three_datasets_as_for_one(
     client = logged_in(admin)
     door = reverse("datasets:list", args=[project.slug])
     client.get(door)
-    with django_assert_max_num_queries(8) as one:
+    with django_assert_max_num_queries(9) as one:
         client.get(door)
     for number in range(3):
         actions.create_dataset(project, name=f"Other {number}", by=admin)

@@ -51,7 +51,10 @@ class Readiness(RoomView):
         names = ("key", "label", "value", "tone", "note", "count")
         checks = [{name: getattr(check, name) for name in names} for check in known.checks]
         totals = {"total": known.report.total, "usable": known.report.usable} if known.report else {}
-        state = {"check": known.run.pk if known.run else None, "changed": known.changed, "running": bool(known.job)}
+        state = {
+            "check": known.run.pk if known.run else None, "changed": known.changed.number,
+            "changed_is_exact": known.changed.exact, "running": bool(known.job),
+        }  # fmt: skip
         return Response({**totals, **state, "blocking": known.blocking, "warnings": known.warnings, "checks": checks})
 
 

@@ -47,10 +47,10 @@ def line(kind: Kind, count: int) -> Check:
     return Check(kind.key, kind.label, f"{count:,}", kind.tone if count else "good", kind.note if count else "", count)
 
 
-def waiting(count: int) -> Check:
-    """Proposals that nobody has decided."""
+def waiting(count: int, *, told: str = "") -> Check:
+    """Proposals that nobody has decided; `told`: their number in words, where it was not counted to its end."""
     note = "Proposals stay out of the next version until approved." if count else ""
-    return Check("waiting", "Waiting for review", f"{count:,}", "warn" if count else "good", note, count)
+    return Check("waiting", "Waiting for review", told or f"{count:,}", "warn" if count else "good", note, count)
 
 
 def credit(named: bool) -> Check:

@@ -12,16 +12,13 @@ from django.views.decorators.http import require_POST, require_safe
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.datasets import actions, incoming
+from evalhub.datasets.counting import Tally, changed_since
 from evalhub.datasets.forms import DatasetForm, FreezeForm
 from evalhub.datasets.listing import lines_of
 from evalhub.datasets.models import Dataset
+from evalhub.datasets.overview import states_of, together
 from evalhub.datasets.paging import cut
-from evalhub.datasets.selection import (
-    ExampleFilter,
-    changes_since,
-    datasets_of,
-    state_counts,
-)
+from evalhub.datasets.selection import ExampleFilter, datasets_by_name
 from evalhub.datasets.views.checks import beside_table
 from evalhub.datasets.views.common import back_with, dataset_for, person
 from evalhub.errors import Refused
@@ -37,8 +34,10 @@ def dataset_list(request: HttpRequest, project_slug: str) -> HttpResponse:
 
 
 def _list_page(request: HttpRequest, project: Project, form: DatasetForm, status: int = 200) -> HttpResponse:
+    datasets = list(datasets_by_name(project))
+    states = states_of(datasets)
     context = {
-        "project": project, "here": "data", "datasets": datasets_of(project), "form": form,
+        "project": project, "here": "data", "datasets": [(one, states[one.pk]) for one in datasets], "form": form,
         "may_curate": may(person(request), project, Right.CURATE),
     }  # fmt: skip
     return render(request, "datasets/list.html", context, status=status)
@@ -86,18 +85,17 @@ def detail(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRe
 def _glance(dataset: Dataset) -> dict[str, Any]:
     """The newest examples; the table with its filters is a page of its own."""
     newest = cut(dataset.examples.order_by("-id"), "-id", {}, size=GLANCE)
-    return {
-        "dataset": dataset, "lines": lines_of(dataset, newest.examples),
-        "total": dataset.examples.count(), "tab": "overview",
-    }  # fmt: skip
+    return {"dataset": dataset, "lines": lines_of(dataset, newest.examples), "tab": "overview"}
 
 
 def _margin_context(dataset: Dataset) -> dict[str, Any]:
+    counts = states_of([dataset])[dataset.pk]
     versions = list(dataset.versions.select_related("frozen_by")[:6])
     last = versions[0] if versions else None
     imports = list(dataset.imports.select_related("created_by").defer("problems")[:5])
     return {
-        "counts": state_counts(dataset), "versions": versions, "last": last, "changes": changes_since(dataset, last),
+        "counts": counts, "total": together(counts.values()), "versions": versions, "last": last,
+        "changes": changed_since(dataset, last.frozen_at) if last else Tally(0),
         "next_number": last.number + 1 if last else 1, "form": FreezeForm(dataset=dataset),
         "imports": imports, "under_way": next((item for item in imports if item.is_live), None),
     }  # fmt: skip

@@ -19,7 +19,7 @@ from evalhub.datasets.forms import FreezeForm
 from evalhub.datasets.leakage import Leak, Leaking
 from evalhub.datasets.models import Dataset, Version
 from evalhub.datasets.pairs import shown
-from evalhub.datasets.selection import state_counts
+from evalhub.datasets.selection import approved_of
 from evalhub.datasets.views.common import dataset_for, person
 from evalhub.errors import Refused
 from evalhub.jobs.models import Job
@@ -63,7 +63,7 @@ def _form_page(
     last = dataset.versions.first()
     context = {
         "project": project, "dataset": dataset, "here": "data", "form": form, "last": last,
-        "next_number": last.number + 1 if last else 1, "counts": state_counts(dataset),
+        "next_number": last.number + 1 if last else 1, "counts": {"approved": approved_of(dataset)},
     }  # fmt: skip
     return render(request, "datasets/freeze.html", context, status=status)
 
