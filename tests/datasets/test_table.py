@@ -4,16 +4,18 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from evalhub.accounts.models import User
 from evalhub.datasets import actions, searching, tasks
+from evalhub.datasets.actions.bulk import Order, foresee
 from evalhub.datasets.counting import Tally, count_of, expected, rounded
 from evalhub.datasets.models import Dataset, Example
 from evalhub.datasets.paging import cut, place_from, place_of
 from evalhub.datasets.selection import ORDERS, ExampleFilter, chosen_examples, number_of
+from evalhub.errors import Refused
 from evalhub.jobs.models import Job
 from tests.conftest import logged_in
 from tests.datasets.conftest import row
@@ -163,6 +165,52 @@ def test_it_asks_before_it_changes_all_that_match_and_undoes_it(filled, admin) -
     undone = client.post(address("undo", filled, change.pk), follow=True).content.decode()
     assert "Undone: 20 examples restored." in undone
     assert not filled.examples.filter(state="rejected").exists()
+
+
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize(
+    "order",
+    [Order("approve"), Order("reject"), Order("tag", "seen"), Order("untag", "seen"), Order("category", "deck"),
+     Order("split", "train")],
+    ids=lambda order: order.verb,
+)  # fmt: skip
+def test_it_foresees_how_many_a_change_makes_different(filled, admin, pm, order, second) -> None:
+    filled.examples.filter(key__in=("r1", "r2", "r3")).update(state="proposed", first_approver=admin)
+    filled.examples.filter(key__in=("r4", "r5")).update(state="proposed", first_approver=pm)
+    filled.examples.filter(key__in=("r6", "r7")).update(state="rejected")
+    actions.ask_second_approval(filled, wanted=second, by=admin)
+    for query in ({}, {"category": "deck"}, {"q": "headline"}):
+        wanted = ExampleFilter.from_query(query)
+        with transaction.atomic():
+            found = foresee(filled, wanted, order, by=admin)
+            try:
+                change = actions.bulk_examples(filled, wanted, order, by=admin, expected=found.number)
+            except Refused:
+                assert found.different == 0
+            else:
+                assert found.different == change.count
+            transaction.set_rollback(True)
+
+
+def test_it_tells_what_matches_from_what_would_change(filled, admin, django_assert_num_queries) -> None:
+    client, query = logged_in(admin), {"query": "category=deck", "verb": "approve"}
+    actions.bulk_examples(filled, ExampleFilter(category="deck"), Order("reject"), by=admin)
+    all_of_them = client.get(address("bulk", filled), query).content.decode()
+    assert "Approve 20 examples?" in all_of_them
+    assert "All 20 that match would change." in all_of_them
+    actions.decide_many(filled, pks=[filled.examples.get(key="r0").pk], approving=True, by=admin)
+    asked = client.get(address("bulk", filled), query).content.decode()
+    assert "Approve 19 examples?" in asked
+    assert "20 match; 19 would change, the others are as wanted already." in asked
+    assert 'name="expected" value="20"' in asked
+    done = client.post(address("do_bulk", filled), {**query, "expected": "20"}, follow=True).content.decode()
+    assert "19 examples approved" in done
+    again = client.get(address("bulk", filled), query).content.decode()
+    assert "Nothing would change" in again
+    assert "20 match, as wanted already." in again
+    assert 'name="expected"' not in again
+    with django_assert_num_queries(1):
+        foresee(filled, ExampleFilter(category="deck"), Order("approve"), by=admin)
 
 
 def test_a_change_of_ones_own_is_offered_for_undo_beside_the_examples_for_ten_minutes(filled, admin) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Count, Q
 from django.utils import timezone
 
 from evalhub.accounts.models import User
@@ -12,7 +13,7 @@ from evalhub.datasets.actions.locking import lock
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.importing import BadValue, clean_values
 from evalhub.datasets.models import Change, ChangedExample, Dataset, Example, Revision
-from evalhub.datasets.selection import ExampleFilter, chosen_examples
+from evalhub.datasets.selection import ExampleFilter, chosen_examples, tagged
 from evalhub.datasets.storing import revision_of
 from evalhub.errors import Refused
 from evalhub.progress import Heard, chunks
@@ -58,6 +59,32 @@ def sound_order(order: Order) -> Order:
     except BadValue as error:
         raise Refused(error.reason, field="value") from error
     return Order(order.verb, value[0] if name == "tags" else value, order.reason.strip()[:255])
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """How many examples a filter leaves, and how many of them an order would make different."""
+
+    number: int
+    different: int
+
+
+def foresee(dataset: Dataset, wanted: ExampleFilter, order: Order, *, by: User) -> Foreseen:
+    """What bulk_examples would find, counted to the end in one query. `order` is a sound one."""
+    different = Count("pk", filter=~_as_wanted(dataset, order, by))
+    found = chosen_examples(dataset, wanted).order_by().aggregate(number=Count("pk"), different=different)
+    return Foreseen(**found)
+
+
+def _as_wanted(dataset: Dataset, order: Order, by: User) -> Q:
+    """The examples that the order leaves as they are: as standing.py and _edit have it."""
+    if order.verb in ("approve", "reject"):
+        there = Q(state=Example.State.APPROVED if order.verb == "approve" else Example.State.REJECTED)
+        once = Q(state=Example.State.PROPOSED, first_approver=by)
+        return there | once if order.verb == "approve" and dataset.second_approval else there
+    if order.verb in ("tag", "untag"):
+        return tagged(order.value) if order.verb == "tag" else ~tagged(order.value)
+    return Q(**{"category" if order.verb == "category" else "wanted_split": order.value})
 
 
 def bulk_examples(

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions
-from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, sound_order
+from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, foresee, sound_order
 from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.changes import change_told, last_change, passed_over_told, undone_told
 from evalhub.datasets.listing import chips_of, flag_choices, lines_of, names_of, order_choices
@@ -81,19 +81,18 @@ def table_address(dataset: Dataset, query: str = "") -> str:
 @login_required
 @require_safe
 def ask_bulk(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """The question before: how many examples, counted, and what would be done to them."""
+    """The question before: how many examples match, how many of them would be different, and how."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     wanted, order = _asked(request.GET)
     try:
         order = sound_order(order)
     except Refused as refusal:
         return back_with(request, refusal, table_address(dataset, wanted.query))
-    chosen = chosen_examples(dataset, wanted).order_by()
-    number = chosen.count()
+    found = foresee(dataset, wanted, order, by=person(request))
     context = {
-        "project": project, "dataset": dataset, "here": "data", "wanted": wanted, "order": order, "number": number,
-        "question": order.question.format(examples=many(number)), "chips": chips_of(wanted),
-        "by_worker": number > HERE_AND_NOW, "key": uuid4().hex,
+        "project": project, "dataset": dataset, "here": "data", "wanted": wanted, "order": order, "found": found,
+        "question": order.question.format(examples=many(found.different or found.number)), "chips": chips_of(wanted),
+        "by_worker": found.number > HERE_AND_NOW, "key": uuid4().hex,
         "lines": lines_of(dataset, cut(chosen_examples(dataset, wanted), wanted.order, {}, size=5).examples),
     }  # fmt: skip
     return render(request, "datasets/bulk.html", context)
