@@ -27,6 +27,7 @@ from evalhub.datasets.columns import (
     refuse_missing,
 )
 from evalhub.datasets.formats.records import MAX_RAW, Problem, Record, Source, Unreadable, storable
+from evalhub.datasets.formats.unpacking import telling_what_breaks
 from evalhub.datasets.reading import open_sources, records
 from evalhub.datasets.shapes import INPUT_BEGINS, parted
 from evalhub.datasets.values import BadValue, clean_values, from_chat, plain_json
@@ -174,10 +175,15 @@ def _all_lack_columns(problems: Sequence[Problem]) -> bool:
 
 
 def preview(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = None, limit: int = 5) -> Preview:
-    """The first `limit` rows and problems, the columns found and what each would mean. Raises Unreadable."""
+    """The first `limit` rows and problems, the columns found and what each would mean. Raises Unreadable.
+
+    What is packed is not unpacked to its end: `described` says what is assumed of it.
+    """
     name = name or path.name
-    found, columns = _found_columns(path, name), Columns(mapping or {})
-    described, rows, problems = _beginning(path, name, mapping, limit)
+    columns = Columns(mapping or {})
+    with telling_what_breaks(name):
+        found = _found_columns(path, name)
+        described, rows, problems = _beginning(path, name, mapping, limit)
     lacks = lacking(name, found, columns.mapping) if not rows and _all_lack_columns(problems) else ""
     shown = tuple(problems[: 1 if lacks else limit])
     return Preview(described, found, columns.meanings(found), tuple(rows), shown, lacks)
@@ -191,7 +197,7 @@ def _beginning(
     problems: list[Problem] = []
     described = ""
     columns = Columns(mapping or {})
-    for source in open_sources(path, name):
+    for source in open_sources(path, name, glimpse=True):
         described = described or (f"Dataset folder, {source.described}" if source.part else source.described)
         for item in islice(records(source), 2 * LOOKED_AT):
             found = _row(item, source, columns)
@@ -207,7 +213,7 @@ def _beginning(
 def _found_columns(path: Path, name: str) -> tuple[str, ...]:
     """The header's columns, or the names that the first objects use."""
     found: dict[str, None] = {}
-    for source in open_sources(path, name):
+    for source in open_sources(path, name, glimpse=True):
         if source.columns:
             return source.columns
         for item in islice(records(source), LOOKED_AT):

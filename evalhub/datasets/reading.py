@@ -8,21 +8,23 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from evalhub.datasets.formats.columnar import columnar_rows, columns_of
 from evalhub.datasets.formats.csv_tables import csv_header, csv_rows, delimiter_of
-from evalhub.datasets.formats.encodings import encoding_of, text_of
+from evalhub.datasets.formats.encodings import Bytes, encoding_of, text_of
 from evalhub.datasets.formats.folders import parts_of
 from evalhub.datasets.formats.json_lines import json_lines
 from evalhub.datasets.formats.json_texts import json_text
 from evalhub.datasets.formats.records import Problem, Record, Source, Unreadable, storable
 from evalhub.datasets.formats.sheets import is_sheet, sheet_header, sheet_rows
 from evalhub.datasets.formats.tables import header
-from evalhub.datasets.formats.unpacking import GZIP, copied, member_blocks, plain_file, start_of
+from evalhub.datasets.formats.unpacking import GZIP, blocks, copied, member_blocks, plain_file, start_of
 
 __all__ = ["Problem", "Record", "Source", "Unreadable", "open_sources", "records", "storable"]
 
+BEGINNING = 2**20  # bytes, unpacked, that a glimpse looks at for the encoding
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second: an empty one
 COLUMNAR = {b"PAR1": "parquet", b"ARRO": "arrow", b"\xff\xff\xff\xff": "arrow"}
 READERS = {
@@ -32,16 +34,18 @@ READERS = {
 HEADERS = {"csv": csv_header, "xlsx": sheet_header, "parquet": columns_of, "arrow": columns_of}
 
 
-def open_sources(path: Path, name: str = "") -> Iterator[Source]:
+def open_sources(path: Path, name: str = "", *, glimpse: bool = False) -> Iterator[Source]:
     """The file, or one after the other the files of a packed dataset folder; each is there until the next is asked for.
 
-    Raises Unreadable, also in the middle.
+    For a `glimpse` at the first rows no text is unpacked to its end: BEGINNING tells its encoding. Raises Unreadable,
+    also in the middle.
     """
     name = name or path.name
-    if start_of(path, name, packed=False).startswith(ZIP) and not is_sheet(path):
-        yield from _folder(path, name)
+    source = Source(path, name, "csv")
+    if start_of(source).startswith(ZIP) and not is_sheet(path):
+        yield from _folder(path, name, glimpse)
     else:
-        yield _opened(path, name)
+        yield _opened(source, glimpse)
 
 
 def records(source: Source) -> Iterator[Record | Problem]:
@@ -49,48 +53,68 @@ def records(source: Source) -> Iterator[Record | Problem]:
     return READERS[source.format](source)
 
 
-def _folder(path: Path, name: str) -> Iterator[Source]:
+def _folder(path: Path, name: str, glimpse: bool) -> Iterator[Source]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise Unreadable(f"{name} is packed like a ZIP or XLSX file but is not one, or is broken.") from error
     with archive:
         for part in parts_of(archive, name):
+            placed = Source(path, part.path, "csv", part=part.path, split=part.split, member=part.path)
+            if glimpse and _is_text(placed):
+                yield _opened(placed, glimpse)
+                continue
             with copied(member_blocks(archive, archive.getinfo(part.path), name)) as copy:
-                yield replace(_opened(copy, part.path), part=part.path, split=part.split)
+                yield _opened(replace(placed, path=copy, member=""), glimpse)
 
 
-def _opened(path: Path, name: str) -> Source:
+def _opened(source: Source, glimpse: bool) -> Source:
     """The file with its format, encoding and columns. Raises Unreadable."""
-    start = start_of(path, name, packed=False)
+    start = start_of(source)
     if not start:
-        raise Unreadable(f"{name} is empty: it has no bytes.")
-    packed = start.startswith(GZIP)
-    if packed:
-        start = start_of(path, name, packed=True)
-    source = _binary(path, name, packed, start) or _text(path, name, packed)
-    if source.format not in HEADERS:
-        return source
-    return replace(source, columns=header(name, HEADERS[source.format](source)))
+        raise Unreadable(f"{source.name} is empty: it has no bytes.")
+    if start.startswith(GZIP):
+        source = replace(source, packed=True)
+        start = start_of(source)
+    found = _binary(source, start) or _text(source, glimpse)
+    if found.format not in HEADERS:
+        return found
+    return replace(found, columns=header(found.name, HEADERS[found.format](found)))
 
 
-def _binary(path: Path, name: str, packed: bool, start: bytes) -> Source | None:
+def _binary(source: Source, start: bytes) -> Source | None:
     if start[:4] in COLUMNAR:
-        return Source(path, name, COLUMNAR[start[:4]], packed)
+        return replace(source, format=COLUMNAR[start[:4]])
     if not start.startswith(ZIP):
         return None
-    source = Source(path, name, "xlsx", packed)
+    source = replace(source, format="xlsx")
     with plain_file(source) as plain:
-        if packed and not is_sheet(plain):
-            raise Unreadable(f"{name} is a ZIP file inside a gzip file; unpack it once, and import the ZIP file.")
+        if source.packed and not is_sheet(plain):
+            raise Unreadable(
+                f"{source.name} is a ZIP file inside a gzip file; unpack it once, and import the ZIP file."
+            )
     return source
 
 
 # --- which kind of text -------------------------------------------------------------------------
-def _text(path: Path, name: str, packed: bool) -> Source:
-    source = Source(path, name, "csv", packed, encoding_of(path, name, packed))
+def _is_text(source: Source) -> bool:
+    """Whether it is no format of bytes; those jump about in a file of their own."""
+    start = start_of(source)
+    if start.startswith(GZIP):
+        start = start_of(replace(source, packed=True))
+    return start[:4] not in COLUMNAR and not start.startswith(ZIP)
+
+
+def _text(source: Source, glimpse: bool) -> Source:
+    content = _beginning(source) if glimpse else Bytes(source.name, partial(blocks, source))
+    source = replace(source, encoding=encoding_of(content), assumed=not content.whole)
     found, delimiter = _text_format(source)
     return replace(source, format=found, delimiter=delimiter)
+
+
+def _beginning(source: Source) -> Bytes:
+    start = start_of(source, BEGINNING + 1)
+    return Bytes(source.name, lambda: iter((start[:BEGINNING],)), whole=len(start) <= BEGINNING)
 
 
 def _text_format(source: Source) -> tuple[str, str]:

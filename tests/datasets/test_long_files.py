@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import random
 import time
 import zipfile
 from collections.abc import Callable
@@ -12,10 +13,11 @@ import openpyxl
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from evalhub.datasets import glancing
+from evalhub.datasets import actions, glancing, reading
 from evalhub.datasets.formats.limits import MAX_BLANK
 from evalhub.datasets.formats.unpacking import unpacks_within
-from evalhub.datasets.importing import Problem, Row, Unreadable, read_rows, survey
+from evalhub.datasets.importing import Problem, Row, Unreadable, preview, read_rows, survey
+from evalhub.errors import Refused
 from tests.conftest import logged_in
 from tests.datasets.conftest import row
 from tests.datasets.test_pages import preview_of
@@ -133,3 +135,65 @@ def test_it_tells_whether_a_file_unpacks_within_a_limit(tmp_path, form) -> None:
         path.write_bytes(gzip.compress(b"x" * 5000) if form == "gzip" else b"x" * 5000)
     assert unpacks_within(path, 5000)
     assert not unpacks_within(path, 4999)
+
+
+# --- what a preview unpacks ---------------------------------------------------------------------
+GERMAN = "Über die Größe der Straßen und Plätze in Köln: früher waren sie schöner."
+
+
+def noise(rows: int, last: bytes = b"") -> bytes:
+    """Rows of a kilobyte that do not pack well, then one with `last` as its output."""
+    chance = random.Random(7)
+    lines = [json.dumps(row(number, output=chance.randbytes(500).hex())).encode() for number in range(rows)]
+    return b"\n".join([*lines, b'{"instruction": "Ask", "output": "' + last + b'"}'])
+
+
+def as_packed(content: bytes, form: str, path: Path) -> Path:
+    if form == "gzip":
+        path.write_bytes(gzip.compress(content))
+        return path
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data/train.jsonl", gzip.compress(content) if form == "gzip in zip" else content)
+    return path
+
+
+@pytest.mark.parametrize("form", ["gzip", "zip"])
+def test_a_preview_reads_the_beginning_of_what_is_packed_and_the_import_all_of_it(tmp_path, form, dataset, admin):
+    path = as_packed(noise(3000), form, tmp_path / "long.jsonl.gz")
+    packed_bytes = bytearray(path.read_bytes())
+    packed_bytes[-len(packed_bytes) // 4] ^= 0xFF  # broken far behind what a preview has to see
+    path.write_bytes(packed_bytes)
+    found = preview(path, name="long.jsonl.gz")
+    assert [seen.key for seen in found.rows] == ["r0", "r1", "r2", "r3", "r4"]
+    assert found.described.endswith("(as it begins; the import looks at all of it)")
+    with pytest.raises(Refused, match="broken"):
+        actions.import_file(dataset, path=path, file_name="long.jsonl.gz", by=admin)
+    assert not dataset.examples.exists()
+
+
+@pytest.mark.parametrize("form", ["gzip", "zip", "gzip in zip"])
+def test_the_import_tells_the_encoding_from_what_stands_late(tmp_path, form, dataset, admin):
+    path = as_packed(noise(1500, GERMAN.encode("latin-1")), form, tmp_path / "late.jsonl.gz")
+    assert ", UTF-8" in preview(path, name="late.jsonl.gz").described
+    actions.import_file(dataset, path=path, file_name="late.jsonl.gz", by=admin)
+    assert dataset.examples.order_by("-id").values_list("output", flat=True).first() == GERMAN
+
+
+@pytest.mark.parametrize("text", ["Größe ", "大きさ ", "😀 "])
+@pytest.mark.parametrize("shift", range(4))
+def test_a_character_that_the_beginning_cuts_in_two_breaks_nothing(tmp_path, monkeypatch, text, shift):
+    path = tmp_path / "cut.jsonl"
+    path.write_text("\n".join(json.dumps(row(n, output=text * 20), ensure_ascii=False) for n in range(50)))
+    monkeypatch.setattr(reading, "BEGINNING", 2000 + shift)
+    assert preview(path).described == "JSONL, UTF-8 (as it begins; the import looks at all of it)"
+    monkeypatch.setattr(reading, "BEGINNING", path.stat().st_size)
+    assert preview(path).described == "JSONL, UTF-8"
+
+
+def test_a_preview_of_a_zip_that_breaks_at_once_says_so(tmp_path):
+    path = as_packed(noise(50), "zip", tmp_path / "a.zip")
+    broken = bytearray(path.read_bytes())
+    broken[60:400] = b"\xff" * 340
+    path.write_bytes(broken)
+    with pytest.raises(Unreadable, match=r"train\.jsonl is broken: it cannot be unpacked to its end\."):
+        preview(path)

@@ -1,16 +1,15 @@
-"""Which encoding a text is in, by all of its bytes: UTF-8 with or without BOM, UTF-16, or an older one."""
+"""Which encoding a text is in, by the bytes that are given: UTF-8 with or without BOM, UTF-16, or an older one."""
 
 import codecs
-import gzip
 import io
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
 
 from evalhub.datasets.formats.limits import MAX_LINE
 from evalhub.datasets.formats.records import Source, Unreadable
-from evalhub.datasets.formats.unpacking import blocks
+from evalhub.datasets.formats.unpacking import stream_of
 
 LEGACY = {"cp1252", "latin_1", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "iso8859_2", "iso8859_5",
           "iso8859_7", "iso8859_9", "iso8859_15", "koi8_r", "mac_roman", "shift_jis", "cp932", "euc_jp", "gb18030",
@@ -20,52 +19,63 @@ MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 SAMPLE = 2**16  # bytes of lines that are not UTF-8, from which the encoding is told
 
 
+@dataclass(frozen=True)
+class Bytes:
+    """The bytes of a text, as often as `read` is called; not `whole`: they break off somewhere."""
+
+    name: str
+    read: Callable[[], Iterator[bytes]]
+    whole: bool = True
+
+
 def text_of(source: Source) -> io.TextIOWrapper:
     """The decoded text, line ends as they are. Bytes that break UTF-8 come as lone surrogates, found per row."""
-    file = source.path.open("rb")
-    stream: Any = gzip.GzipFile(fileobj=file) if source.packed else file
-    return io.TextIOWrapper(stream, source.encoding, errors="surrogateescape", newline="")
+    return io.TextIOWrapper(stream_of(source), source.encoding, errors="surrogateescape", newline="")
 
 
-def encoding_of(path: Path, name: str, packed: bool) -> str:
+def encoding_of(content: Bytes) -> str:
     """The encoding of all of the text. UTF-8 with single broken lines stays UTF-8: those lines become problems."""
-    start = next(blocks(path, name, packed), b"")
+    start = next(content.read(), b"")
     for mark, encoding in MARKS:
         if start.startswith(mark):
-            return _checked(path, name, packed, encoding)
+            return _checked(content, encoding)
     if b"\0" in start[:4096] and (guess := _utf16_without_mark(start[:4096])):
-        return _checked(path, name, packed, guess)
+        return _checked(content, guess)
     if _is_binary(start[:4096]):
-        raise Unreadable(f"{name} is not a text file. JSON, JSONL, CSV, TSV, XLSX, Parquet and Arrow can be read.")
-    return "utf-8" if _is_utf8(path, name, packed) else _without_utf8(path, name, packed)
+        raise Unreadable(
+            f"{content.name} is not a text file. JSON, JSONL, CSV, TSV, XLSX, Parquet and Arrow can be read."
+        )
+    return "utf-8" if _is_utf8(content) else _without_utf8(content)
 
 
-def _is_utf8(path: Path, name: str, packed: bool) -> bool:
+def _is_utf8(content: Bytes) -> bool:
     """Whether all of it is sound: the usual case, in one pass at the speed of the decoder."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        for block in blocks(path, name, packed):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
+        _decode(content, "utf-8", "strict")
     except UnicodeDecodeError:
         return False
     return True
 
 
-def _without_utf8(path: Path, name: str, packed: bool) -> str:
-    sound, broken = _non_ascii_lines(path, name, packed)
-    return _legacy(name, broken) if broken and not sound else "utf-8"
+def _decode(content: Bytes, encoding: str, errors: str) -> None:
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    for block in content.read():
+        decoder.decode(block)
+    decoder.decode(b"", final=content.whole)
 
 
-def _checked(path: Path, name: str, packed: bool, encoding: str) -> str:
+def _without_utf8(content: Bytes) -> str:
+    sound, broken = _non_ascii_lines(content)
+    return _legacy(content.name, broken) if broken and not sound else "utf-8"
+
+
+def _checked(content: Bytes, encoding: str) -> str:
     """`encoding`, if all of the file follows it (UTF-8 is checked line by line later)."""
-    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding == "utf-8-sig" else "strict")
     try:
-        for block in blocks(path, name, packed):
-            decoder.decode(block)
-        decoder.decode(b"", final=True)
+        _decode(content, encoding, "surrogateescape" if encoding == "utf-8-sig" else "strict")
     except UnicodeError as error:
-        raise Unreadable(f"{name} says it is {encoding.upper()}, but breaks its rules; save it as UTF-8.") from error
+        said = f"{content.name} says it is {encoding.upper()}, but breaks its rules; save it as UTF-8."
+        raise Unreadable(said) from error
     return encoding
 
 
@@ -88,16 +98,16 @@ def _is_binary(start: bytes) -> bool:
     return odd > len(start) * 0.5 and len(start) > 1000
 
 
-def _non_ascii_lines(path: Path, name: str, packed: bool) -> tuple[int, bytes]:
+def _non_ascii_lines(content: Bytes) -> tuple[int, bytes]:
     """How many lines hold sound multi-byte UTF-8, and the first 64 kB of lines that break it."""
     sound, broken, rest = 0, b"", b""
-    for block in blocks(path, name, packed):
+    for block in content.read():
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
             sound, broken = _judged(line, sound, broken)
         if len(rest) > MAX_LINE:
             rest = b""
-    return _judged(rest, sound, broken)
+    return _judged(rest, sound, broken) if content.whole or not (sound or broken) else (sound, broken)
 
 
 def _judged(line: bytes, sound: int, broken: bytes) -> tuple[int, bytes]:

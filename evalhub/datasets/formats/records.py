@@ -59,6 +59,7 @@ class Source:
     """A file whose format and encoding are known. `columns` is empty where each row names its own.
 
     `part` and `split`: the file's place in a dataset folder, and the side of the split that this place names.
+    `member`: the path is a ZIP, and this file in it is the text. `assumed`: a beginning alone told the encoding.
     """
 
     path: Path
@@ -70,6 +71,8 @@ class Source:
     columns: tuple[str, ...] = ()
     part: str = ""
     split: str = ""
+    member: str = ""
+    assumed: bool = False
 
     @property
     def described(self) -> str:
@@ -79,7 +82,8 @@ class Source:
             words += f" with {DELIMITERS[self.delimiter]}"
         if self.format in ("csv", "json", "jsonl"):
             words += f", {self.encoding.replace('_', '-').upper().replace('UTF-8-SIG', 'UTF-8')}"
-        return f"{words}, gzipped" if self.packed else words
+        words = f"{words}, gzipped" if self.packed else words
+        return f"{words} (as it begins; the import looks at all of it)" if self.assumed else words
 
 
 def kind_of(value: Any) -> str:

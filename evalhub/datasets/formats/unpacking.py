@@ -6,52 +6,63 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from evalhub.datasets.formats.limits import check_unpacked
 from evalhub.datasets.formats.records import Source, Unreadable
 
 GZIP = b"\x1f\x8b"
 BLOCK = 2**18
+UNENDED = "it cannot be unpacked to its end"
 
 
-def start_of(path: Path, name: str, packed: bool, size: int = 8) -> bytes:
+def start_of(source: Source, size: int = 8) -> bytes:
     """The first bytes, unpacked. Raises Unreadable."""
     try:
-        with opened(path, packed) as stream:
-            return stream.read(size)
+        with stream_of(source) as stream:
+            return bytes(stream.read(size))
     except (EOFError, OSError, zlib.error) as error:
-        raise _unopened(name, packed, error) from error
+        raise _unopened(source, error) from error
 
 
-def _unopened(name: str, packed: bool, error: Exception) -> Unreadable:
-    if packed:
-        return Unreadable(f"{name} is a broken gzip file: it cannot be unpacked to its end.")
-    return Unreadable(f"{name} cannot be opened: {getattr(error, 'strerror', None) or error}.")
+def _unopened(source: Source, error: Exception) -> Unreadable:
+    if source.member:
+        return Unreadable(f"{source.name} is broken: {UNENDED}.")
+    if source.packed:
+        return Unreadable(f"{source.name} is a broken gzip file: {UNENDED}.")
+    return Unreadable(f"{source.name} cannot be opened: {getattr(error, 'strerror', None) or error}.")
+
+
+def stream_of(source: Source) -> Any:
+    """The unpacked bytes as a file; who asks for it closes it."""
+    if not source.member:
+        return gzip.open(source.path) if source.packed else source.path.open("rb")
+    file = zipfile.ZipFile(source.path).open(source.member)  # noqa: SIM115 (as it says)
+    return gzip.GzipFile(fileobj=file) if source.packed else file
+
+
+def blocks(source: Source) -> Iterator[bytes]:
+    """The unpacked bytes in blocks, up to the limits that stop a gzip bomb. Raises Unreadable."""
+    size, weight = 0, source.path.stat().st_size if source.packed else None
+    try:
+        with stream_of(source) as stream:
+            while block := stream.read(BLOCK):
+                size += len(block)
+                check_unpacked(source.name, size, weight)
+                yield block
+    except (EOFError, OSError, zlib.error) as error:
+        raise _unopened(source, error) from error
 
 
 @contextmanager
-def opened(path: Path, packed: bool) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    with path.open("rb") as file:
-        if packed:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
-        else:
-            yield file
-
-
-def blocks(path: Path, name: str, packed: bool) -> Iterator[bytes]:
-    """The unpacked bytes in blocks, up to the limits that stop a gzip bomb. Raises Unreadable."""
-    size, weight = 0, path.stat().st_size if packed else None
+def telling_what_breaks(name: str) -> Iterator[None]:
+    """Raises Unreadable where what is read within cannot be unpacked, be it only in the middle."""
     try:
-        with opened(path, packed) as stream:
-            while block := stream.read(BLOCK):
-                size += len(block)
-                check_unpacked(name, size, weight)
-                yield block
-    except (EOFError, OSError, zlib.error) as error:
-        raise _unopened(name, packed, error) from error
+        yield
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise Unreadable(f"{name} is broken: {UNENDED}.") from error
 
 
 @contextmanager
@@ -60,7 +71,7 @@ def plain_file(source: Source) -> Iterator[Path]:
     if not source.packed:
         yield source.path
         return
-    with copied(blocks(source.path, source.name, packed=True)) as path:
+    with copied(blocks(source)) as path:
         yield path
 
 
@@ -79,8 +90,8 @@ def unpacks_within(path: Path, limit: int) -> bool:
     if path.stat().st_size > limit:
         return False
     try:
-        if start_of(path, path.name, packed=False).startswith(GZIP):
-            with opened(path, packed=True) as stream:
+        if start_of(source := Source(path, path.name, "csv")).startswith(GZIP):
+            with stream_of(replace(source, packed=True)) as stream:
                 return len(stream.read(limit + 1)) <= limit
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist()) <= limit
