@@ -22,10 +22,11 @@ def change_told(change: Change) -> str:
 
 
 def passed_over_told(change: Change) -> str:
-    """A sentence about what no longer matched the filter when its turn came; empty where all did."""
+    """A sentence about what was no longer as it was seen, or as the filter asks, when its turn came; empty for none."""
     if not change.passed_over:
         return ""
-    return f" {change.passed_over:,} left alone, because they no longer matched when their turn came."
+    why = "they no longer matched when their turn came" if change.query else "somebody changed them in the meantime"
+    return f" {change.passed_over:,} left alone, because {why}."
 
 
 def last_change(dataset: Dataset, *, by: User) -> tuple[Change, str] | None:

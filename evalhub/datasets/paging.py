@@ -62,7 +62,7 @@ def place_from(text: str, order: str) -> Place | None:
     if not number.isdecimal() or len(number) > 18:
         return None
     if order.lstrip("-") == "id":
-        return (int(number),)
+        return None if value else (int(number),)
     known = _value_from(value, field_named(ORDERS[order][1]))
     return None if known is None else (known, int(number))
 

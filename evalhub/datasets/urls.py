@@ -105,6 +105,12 @@ api_urlpatterns: list[URLPattern | URLResolver] = [
         f"{API_ONE}examples/<int:pk>/approve/", api.ExampleDecision.as_view(), {"decision": "approve"}, name="approve"
     ),
     path(f"{API_ONE}examples/<int:pk>/reject/", api.ExampleDecision.as_view(), {"decision": "reject"}, name="reject"),
+    path(f"{API_ONE}examples/<int:pk>/approve-instead/", api.ExampleReplacement.as_view(), name="approve_instead"),
+    path(f"{API_ONE}examples/<int:pk>/duplicates/", api.Duplicates.as_view(), name="duplicates"),
+    path(f"{API_ONE}examples/<int:pk>/keep/", api.DuplicateKept.as_view(), name="keep"),
+    path(f"{API_ONE}review/", api.ReviewQueue.as_view(), name="review"),
+    path(f"{API_ONE}review/next/", api.NextToReview.as_view(), name="next_to_review"),
+    path(f"{API_ONE}review/<int:pk>/hold/", api.Hold.as_view(), name="hold"),
     path(f"{API_ONE}exports/", api.Exports.as_view(), name="exports"),
     path(f"{API_ONE}versions/", api.VersionList.as_view(), name="versions"),
     path(f"{API_ONE}versions/compare/", api.VersionComparison.as_view(), name="compare"),

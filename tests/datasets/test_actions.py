@@ -108,7 +108,7 @@ def test_it_approves_a_correction_instead_of_what_it_corrects(dataset, example, 
 
 def test_it_decides_many_and_leaves_the_decided_alone(dataset, example, admin):
     other = actions.propose_example(dataset, by=admin, values={**VALUES, "output": "Other"}, origin={})
-    assert actions.decide_many(dataset, pks=[example.pk, other.pk, 10**9], approving=True, by=admin) == 1
+    assert actions.decide_many(dataset, pks=[example.pk, other.pk, 10**9], approving=True, by=admin).count == 1
     assert dataset.examples.filter(state="approved").count() == 2
 
 

@@ -7,12 +7,14 @@ from time import sleep
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from evalhub.accounts.models import Role, User
 from evalhub.datasets import actions
 from evalhub.datasets.actions import bulk, deciding
 from evalhub.datasets.actions.bulk import Order
+from evalhub.datasets.actions.deciding import Seen
 from evalhub.datasets.models import CheckRun, Dataset, Example, Flag
 from evalhub.datasets.selection import ExampleFilter
 from evalhub.errors import Refused
@@ -97,6 +99,69 @@ def test_approve_instead_and_a_bulk_change_do_not_lock_each_other_out(dataset, a
         go.set()
         assert instead.result(20) == [old]
         assert tagging.result(20).count == 2
+
+
+# --- what is ticked ----------------------------------------------------------------------------
+def seen_now(*examples: Example) -> dict[int, Seen]:
+    """As a page shows them now."""
+    rows = Example.objects.filter(pk__in=[each.pk for each in examples])
+    return {row.pk: (row.revision_number, row.state) for row in rows}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("approving", [True, False])
+def test_what_is_ticked_is_decided_as_it_was_seen_or_not_at_all(dataset, admin, uma, approving: bool) -> None:
+    examples = [proposal(dataset, admin, number) for number in range(4)]
+    seen = seen_now(*examples)
+    actions.edit_example(examples[0], by=uma, values={"output": "Not what was read"})
+    (actions.reject if approving else actions.approve)(examples[1], by=uma)
+    examples[2].delete()
+    change = actions.decide_many(dataset, pks=list(seen), approving=approving, by=admin, seen=seen)
+    assert (change.count, change.passed_over) == (1, 3)
+    assert [state_of(examples[number]) for number in (0, 1, 3)] == (
+        ["proposed", "rejected", "approved"] if approving else ["proposed", "approved", "rejected"]
+    )
+    again = actions.decide_many(dataset, pks=list(seen), approving=not approving, by=admin, seen=seen)
+    assert (again.pk, again.count, again.passed_over) == (None, 0, 4)
+
+
+@pytest.mark.rows_locked
+@pytest.mark.django_db(transaction=True)
+def test_an_edit_under_way_outlives_a_decision_about_the_former_text(dataset, admin, uma) -> None:
+    examples, edited, go = [proposal(dataset, admin, number) for number in range(3)], Event(), Event()
+    seen = seen_now(*examples)
+
+    def edit() -> None:
+        with transaction.atomic():
+            actions.edit_example(examples[1], by=uma, values={"output": "Not what was read"})
+            edited.set()
+            assert go.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        editing = pool.submit(apart(edit))
+        assert edited.wait(20)
+        ticked = {"pks": list(seen), "approving": True, "by": admin, "seen": seen}
+        late = pool.submit(apart(lambda: actions.decide_many(dataset, **ticked)))
+        sleep(1)  # until it waits for the row
+        assert not late.done()
+        go.set()
+        editing.result(20)
+        assert (late.result(20).count, late.result().passed_over) == (2, 1)
+    assert [state_of(each) for each in examples] == ["approved", "proposed", "approved"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_tick_the_same_rows_at_once_one_decides(dataset, admin, uma) -> None:
+    examples = [proposal(dataset, admin, number) for number in range(6)]
+    seen = seen_now(*examples)
+    made = at_once(*(
+        lambda by=by, approving=approving: actions.decide_many(
+            dataset, pks=list(seen), approving=approving, by=by, seen=seen
+        )
+        for by, approving in ((admin, True), (uma, False))
+    ))  # fmt: skip
+    assert sorted((change.count, change.passed_over) for change in made) == [(0, 6), (6, 0)]
+    assert len({state_of(each) for each in examples}) == 1
 
 
 # --- keep this one ------------------------------------------------------------------------------

@@ -366,22 +366,41 @@ def test_it_keeps_an_edit_and_what_was_typed_when_it_refuses(dataset, example, a
     assert empty.status_code == 400
 
 
+def tick(example: Example) -> str:
+    """What the table's box of an example says."""
+    return f"{example.pk}.{example.revision_number}.{example.state}"
+
+
 def test_it_decides_what_is_ticked_and_keeps_the_filter(mixed, admin):
-    client = logged_in(admin)
-    pks = list(mixed.examples.values_list("pk", flat=True)[:3])
-    data = {"example": [*pks, "nonsense"], "decision": "reject", "query": "state=approved"}
+    client, chosen = logged_in(admin), list(mixed.examples.all()[:3])
+    shown = client.get(address("examples", mixed)).content.decode()
+    assert all(f'name="example" value="{tick(each)}"' in shown for each in chosen)
+    data = {"example": [*map(tick, chosen), "nonsense", "1.x.approved", f"{'9' * 30}.1.approved", str(chosen[0].pk)],
+            "decision": "reject", "query": "state=approved"}  # fmt: skip
     response = client.post(address("decide_many", mixed), data)
     assert response["Location"].endswith("?state=approved")
-    assert mixed.examples.filter(state="rejected").count() == 4 - (mixed.examples.get(key="r3").pk in pks)
+    assert mixed.examples.filter(state="rejected").count() == 4 - (mixed.examples.get(key="r3") in chosen)
     none = client.post(address("decide_many", mixed), {"decision": "reject"}, follow=True)
     assert "Nothing was ticked" in none.content.decode()
+
+
+def test_it_says_how_many_of_the_ticked_somebody_changed_meanwhile(mixed, admin):
+    client, (read, edited) = logged_in(admin), list(mixed.examples.filter(state="approved")[:2])
+    data = {"example": [tick(read), tick(edited)], "decision": "reject"}
+    actions.edit_example(edited, by=admin, values={"output": "Quite different"})
+    told = client.post(address("decide_many", mixed), data, follow=True).content.decode()
+    assert "1 of 2 rejected. 1 left alone, because somebody changed them in the meantime." in told
+    assert dict(mixed.examples.filter(pk__in=[read.pk, edited.pk]).values_list("pk", "state")) == {
+        read.pk: "rejected", edited.pk: "approved",
+    }  # fmt: skip
+    assert "1 left alone: changed meanwhile" in client.get(address("changes", mixed)).content.decode()
 
 
 def test_it_finds_no_example_of_another_dataset(project, dataset, example, admin):
     other = actions.create_dataset(project, name="Other", by=admin)
     client = logged_in(admin)
     assert client.get(address("example", other, example.pk)).status_code == 404
-    client.post(address("decide_many", other), {"example": [example.pk], "decision": "reject"})
+    client.post(address("decide_many", other), {"example": [tick(example)], "decision": "reject"})
     assert dataset.examples.get().state == "approved"
 
 

@@ -45,6 +45,7 @@ from evalhub.datasets.actions.leasing import (
     holder_of,
     let_go,
     next_to_review,
+    reviewers_of,
 )
 from evalhub.datasets.actions.settling import (
     ask_second_approval,
@@ -101,6 +102,7 @@ __all__ = [
     "request_freeze",
     "request_import",
     "retry_import",
+    "reviewers_of",
     "save_view",
     "undo",
     "undo_by_worker",

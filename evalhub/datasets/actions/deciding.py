@@ -1,7 +1,7 @@
 """Approve and reject: one example, one instead of others, one of its duplicates, or several."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -17,6 +17,8 @@ from evalhub.datasets.standing import Standing, approved, rejected
 from evalhub.errors import Refused
 
 CHUNK = 1_000
+Seen = tuple[int, str]
+"""Revision and state of an example as somebody saw it."""
 
 
 def approve(example: Example, *, by: User, expected_state: str = "", expected_revision: int | None = None) -> Example:
@@ -107,24 +109,45 @@ def keep_one(example: Example, *, by: User, expected_revision: int | None = None
     return change.count
 
 
-def decide_many(dataset: Dataset, *, pks: Sequence[int], approving: bool, by: User, reason: str = "") -> int:
-    """Approve or reject several at once; those in that state already are left alone. Returns how many changed."""
+def decide_many(
+    dataset: Dataset,
+    *,
+    pks: Sequence[int],
+    approving: bool,
+    by: User,
+    reason: str = "",
+    seen: Mapping[int, Seen] | None = None,
+) -> Change:
+    """Approve or reject several at once; those in that state already are left alone.
+
+    With `seen`, those that are not as they were seen are left alone too, and counted in `passed_over`. Without any that
+    is different the change is not kept (pk None).
+    """
     with transaction.atomic():
-        change = decide(dataset, pks, approving=approving, by=by, reason=reason)
+        same = pks if seen is None else _as_seen(dataset, pks, seen)
+        change = decide(dataset, same, approving=approving, by=by, reason=reason, passed_over=len(pks) - len(same))
         if change.count:
             verb, target = "approve" if approving else "reject", f"{many(change.count)} of dataset {dataset.slug}"
             noted(dataset, by, verb, target, change=change.pk)
-    return change.count
+    return change
+
+
+def _as_seen(dataset: Dataset, pks: Sequence[int], seen: Mapping[int, Seen]) -> list[int]:
+    """Lock these examples; those that have the revision and state with which they were seen."""
+    rows = Example.objects.select_for_update().filter(dataset=dataset, pk__in=pks).order_by("id")
+    return [pk for pk, *now in rows.values_list("pk", "revision_number", "state") if seen.get(pk) == tuple(now)]
 
 
 def many(count: int) -> str:
     return "1 example" if count == 1 else f"{count:,} examples"
 
 
-def decide(dataset: Dataset, pks: Sequence[int], *, approving: bool, by: User, reason: str = "") -> Change:
+def decide(
+    dataset: Dataset, pks: Sequence[int], *, approving: bool, by: User, reason: str = "", passed_over: int = 0
+) -> Change:
     """A change that holds the examples which are different now; without any it is not kept (pk None)."""
     verb = "approve" if approving else "reject"
-    change = Change(dataset=dataset, verb=verb, reason=reason[:255], by=by, at=timezone.now())
+    change = Change(dataset=dataset, verb=verb, reason=reason[:255], by=by, at=timezone.now(), passed_over=passed_over)
     change.save()
     for start in range(0, len(pks), CHUNK):
         change.count += decide_chunk(change, pks[start : start + CHUNK], approving=approving)

@@ -38,6 +38,12 @@ def holder_of(example: Example, *, but: User) -> User | None:
     return found.holder if found else None
 
 
+def reviewers_of(dataset: Dataset, *, but: User) -> list[User]:
+    """Who else reviews here just now, by name."""
+    live = Lease.objects.filter(example__dataset=dataset, expires_at__gte=timezone.now()).exclude(holder=but)
+    return sorted({lease.holder for lease in live.select_related("holder")}, key=str)
+
+
 def next_to_review(
     dataset: Dataset, wanted: ExampleFilter, *, by: User, after: str = "", back: bool = False
 ) -> Example | None:

@@ -4,9 +4,11 @@ from evalhub.datasets.api.checks import CheckDetail, CheckFlags, CheckList, Read
 from evalhub.datasets.api.collections import DatasetDetail, DatasetList
 from evalhub.datasets.api.comparisons import VersionCard, VersionCardText, VersionComparison
 from evalhub.datasets.api.curation import ChangeList, ChangeUndo, CommentList, ViewDetail, ViewList
-from evalhub.datasets.api.examples import ExampleDecision, ExampleDetail, ExampleList
+from evalhub.datasets.api.deciding import DuplicateKept, Duplicates, ExampleDecision, ExampleReplacement
+from evalhub.datasets.api.examples import ExampleDetail, ExampleList
 from evalhub.datasets.api.exports import Exports
 from evalhub.datasets.api.imports import HERE_AND_NOW, ImportCancel, ImportDetail, ImportList, ImportRetry
+from evalhub.datasets.api.reviewing import Hold, NextToReview, ReviewQueue
 from evalhub.datasets.api.versions import VersionDetail, VersionDownload, VersionList
 
 __all__ = [
@@ -19,15 +21,21 @@ __all__ = [
     "CommentList",
     "DatasetDetail",
     "DatasetList",
+    "DuplicateKept",
+    "Duplicates",
     "ExampleDecision",
     "ExampleDetail",
     "ExampleList",
+    "ExampleReplacement",
     "Exports",
+    "Hold",
     "ImportCancel",
     "ImportDetail",
     "ImportList",
     "ImportRetry",
+    "NextToReview",
     "Readiness",
+    "ReviewQueue",
     "ThresholdsView",
     "VersionCard",
     "VersionCardText",

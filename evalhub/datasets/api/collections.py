@@ -30,13 +30,14 @@ class DatasetSerializer(serializers.ModelSerializer[Dataset]):
             "description",
             "credit",
             "is_benchmark",
+            "second_approval",
             "approved",
             "proposed",
             "rejected",
             "last_version",
             "created_at",
         )
-        read_only_fields = ("slug", "is_benchmark", "created_at")
+        read_only_fields = ("slug", "is_benchmark", "second_approval", "created_at")
 
 
 class DescriptionSerializer(serializers.Serializer[dict[str, Any]]):
@@ -44,6 +45,9 @@ class DescriptionSerializer(serializers.Serializer[dict[str, Any]]):
     credit = serializers.CharField(required=False, allow_blank=True)
     is_benchmark = serializers.BooleanField(
         required=False, help_text="Its prompts test models and are never trained on."
+    )
+    second_approval = serializers.BooleanField(
+        required=False, help_text="An example is approved once two different people have approved it."
     )
 
 
@@ -64,8 +68,8 @@ class DatasetList(RoomView, ListCreateAPIView[Dataset]):
 
 
 class DatasetDetail(RoomView, RetrieveAPIView[Dataset]):
-    """One dataset; PATCH changes its description, its credit and whether it is a benchmark; DELETE removes it while
-    nothing rests on it.
+    """One dataset; PATCH changes its description, its credit, whether it is a benchmark and whether two people have to
+    approve; DELETE removes it while nothing rests on it.
     """
 
     serializer_class = DatasetSerializer
@@ -79,8 +83,12 @@ class DatasetDetail(RoomView, RetrieveAPIView[Dataset]):
     @extend_schema(request=DescriptionSerializer, responses={200: DatasetSerializer})
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, given = self.get_object(), self.checked(request, DescriptionSerializer)
-        words = {"description": dataset.description, "credit": dataset.credit} | given
-        actions.describe_dataset(dataset, by=self.person, **words)
+        two = given.pop("second_approval", None)
+        if given:
+            words = {"description": dataset.description, "credit": dataset.credit} | given
+            actions.describe_dataset(dataset, by=self.person, **words)
+        if two is not None:
+            actions.ask_second_approval(dataset, wanted=two, by=self.person)
         return Response(DatasetSerializer(self.get_object()).data)
 
     def get_queryset(self) -> QuerySet[Dataset]:

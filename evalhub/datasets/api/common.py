@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
+from django.utils.functional import cached_property
 from rest_framework import serializers
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
@@ -26,7 +27,7 @@ class RoomView(GenericAPIView[Any]):
         right = self.reading if self.request.method in ("GET", "HEAD", "OPTIONS") else Right.CURATE
         return project_for(self.person, self.kwargs["project_slug"], right)
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         return get_object_or_404(Dataset, project=self.project, slug=self.kwargs["dataset_slug"])
 

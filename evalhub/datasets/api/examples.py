@@ -1,4 +1,4 @@
-"""Examples over HTTP: read, edit, propose, decide."""
+"""Examples over HTTP: list, propose, read, edit, delete."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from evalhub.datasets import actions
 from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.api.paging import PlacePagination
 from evalhub.datasets.models import Example, Split
 from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, chosen_examples
 
@@ -61,20 +62,11 @@ class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     origin = serializers.DictField(default=dict)
 
 
-class DecisionSerializer(serializers.Serializer[dict[str, Any]]):
-    """`expected_state`, if sent, guards against overwriting somebody else's decision, and `revision_number` against
-    deciding about a text that somebody has edited.
-    """
-
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=255, default="")
-    expected_state = serializers.ChoiceField(choices=Example.State.choices, required=False, default="")
-    revision_number = serializers.IntegerField(required=False)
-
-
 class ExampleList(RoomView, ListAPIView[Example]):
-    """Examples by id, narrowed as on the page; POST proposes one, which waits for approval."""
+    """Examples narrowed and sorted as on the page, from place to place; POST proposes one, which waits for approval."""
 
     serializer_class = ExampleSerializer
+    pagination_class = PlacePagination
 
     def get_queryset(self) -> QuerySet[Example]:
         if self.describing:
@@ -113,21 +105,3 @@ class ExampleDetail(RoomView, RetrieveAPIView[Example]):
             example, by=self.person, values=values, reason=reason, expected_revision=expected
         )
         return Response(ExampleSerializer(changed).data)
-
-
-class ExampleDecision(RoomView):
-    """POST approves or rejects."""
-
-    serializer_class = DecisionSerializer
-
-    @extend_schema(request=DecisionSerializer, responses={200: ExampleSerializer})
-    def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        example = get_object_or_404(Example, dataset=self.dataset, pk=self.kwargs["pk"])
-        given = self.checked(request, DecisionSerializer)
-        state, revision = given["expected_state"], given.get("revision_number")
-        if self.kwargs["decision"] == "approve":
-            decided = actions.approve(example, by=self.person, expected_state=state, expected_revision=revision)
-        else:
-            decided = actions.reject(example, by=self.person, reason=given["reason"], expected_state=state,
-                                     expected_revision=revision)  # fmt: skip
-        return Response(ExampleSerializer(decided).data)

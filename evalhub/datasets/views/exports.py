@@ -44,7 +44,8 @@ def export(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRe
 
 def _wanted(asked: QueryDict) -> Wanted:
     """Raises Refused."""
-    number, ids = asked.get("version", ""), ",".join(asked.getlist("example")) or asked.get("ids", "")
+    ticked = [tick.partition(".")[0] for tick in asked.getlist("example")]  # the table's say their revision, too
+    number, ids = asked.get("version", ""), ",".join(ticked) or asked.get("ids", "")
     if number:
         if not number.isdecimal() or len(number) > 9:
             raise Refused(f"There is no version “{number[:40]}”.")

@@ -118,7 +118,7 @@ def reject(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRe
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     pks = [int(word) for word in request.POST.get("examples", "").split(",") if word.isdecimal()]
     reason = request.POST.get("reason", "") or "Nearly repeats a text that is tested."
-    count = actions.decide_many(dataset, pks=pks, approving=False, by=person(request), reason=reason)
+    count = actions.decide_many(dataset, pks=pks, approving=False, by=person(request), reason=reason).count
     told = f"{count:,} training example{'' if count == 1 else 's'} rejected."
     if request.headers.get("HX-Request"):
         return render(request, "datasets/_leak_rejected.html", {"project": project, "dataset": dataset, "pks": pks})

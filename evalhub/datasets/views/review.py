@@ -1,5 +1,6 @@
 """One example: its texts and what changed, where it comes from, and the decision about it."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import messages
@@ -12,6 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions
+from evalhub.datasets.actions.deciding import Seen
+from evalhub.datasets.changes import passed_over_told
 from evalhub.datasets.difference import pieces
 from evalhub.datasets.forms import ExampleForm
 from evalhub.datasets.history import history_of, origin_of
@@ -119,14 +122,25 @@ def _decided(request: HttpRequest, found: Example) -> str:
 @login_required
 @require_POST
 def decide_many(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """Approve or reject what is ticked in the table; what is in that state already stays."""
+    """Approve or reject what is ticked in the table; what is in that state, or was changed meanwhile, stays."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
-    wanted = [int(pk) for pk in request.POST.getlist("example") if pk.isdecimal() and len(pk) < 19]
+    seen = _ticked(request.POST.getlist("example"))
     query = request.POST.get("query", "")
     address = f"{reverse('datasets:examples', args=[project.slug, dataset.slug])}?{query}".rstrip("?")
     approving = request.POST.get("decision") == "approve"
-    if not wanted:
+    if not seen:
         return back_with(request, Refused("Nothing was ticked, so nothing was changed."), address)
-    changed = actions.decide_many(dataset, pks=wanted, approving=approving, by=person(request))
-    messages.success(request, f"{changed:,} of {len(wanted):,} {'approved' if approving else 'rejected'}.")
+    change = actions.decide_many(dataset, pks=list(seen), approving=approving, by=person(request), seen=seen)
+    told = f"{change.count:,} of {len(seen):,} {'approved' if approving else 'rejected'}."
+    (messages.warning if change.passed_over else messages.success)(request, told + passed_over_told(change))
     return redirect(address)
+
+
+def _ticked(texts: Iterable[str]) -> dict[int, Seen]:
+    """Example → as the table showed it, of ticks such as "12.3.proposed"; what says nothing is left out."""
+    parts = (text.split(".") for text in texts)
+    return {int(tick[0]): (int(tick[1]), tick[2]) for tick in parts if len(tick) == 3 and all(map(_number, tick[:2]))}
+
+
+def _number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 19

@@ -11,7 +11,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from evalhub.accounts.models import Project, User
@@ -22,7 +21,7 @@ from evalhub.datasets.clusters import members_of
 from evalhub.datasets.forms import ExampleForm
 from evalhub.datasets.history import history_of, origin_of
 from evalhub.datasets.listing import chips_of, flag_name, light_title
-from evalhub.datasets.models import Dataset, Example, Lease
+from evalhub.datasets.models import Dataset, Example
 from evalhub.datasets.paging import beyond, light, place_from, place_of
 from evalhub.datasets.selection import ExampleFilter, chosen_examples, flagged, number_of, same_prompt, title_of
 from evalhub.datasets.views.common import back_with, dataset_for, person, revision_seen
@@ -59,15 +58,9 @@ def queue(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRes
     context = {
         "project": project, "dataset": dataset, "here": "data", "tab": "review", "wanted": wanted, "may_curate": True,
         "chips": chips_of(wanted), "count": number_of(dataset, wanted), "views": list(dataset.saved_views.all()),
-        "proposals": number_of(dataset, _wanted(PROPOSALS)), "busy": _busy(dataset, person(request)),
+        "proposals": number_of(dataset, _wanted(PROPOSALS)), "busy": actions.reviewers_of(dataset, but=person(request)),
     }  # fmt: skip
     return render(request, "datasets/review.html", context)
-
-
-def _busy(dataset: Dataset, but: User) -> list[User]:
-    """Who else reviews here just now."""
-    live = Lease.objects.filter(example__dataset=dataset, expires_at__gte=timezone.now()).exclude(holder=but)
-    return sorted({lease.holder for lease in live.select_related("holder")}, key=str)
 
 
 @login_required
@@ -86,17 +79,23 @@ def _page(
     *, status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     by, dataset = person(request), found.dataset
-    members = members_of(found)
     context = {
         "project": project, "dataset": dataset, "here": "data", "example": found, "wanted": wanted, "form": form,
         "title": title_of(vars(found)), "place": place_of(found, wanted.order), "events": history_of(found),
-        "origin": origin_of(found), "flags": _flags(found), "members": members if len(members) > 1 else [],
+        "origin": origin_of(found), "flags": _flags(found),
         "rivals": list(same_prompt(found)[:3]) if found.state == Example.State.PROPOSED else [],
         "holder": actions.holder_of(found, but=by), "last_change": last_change(dataset, by=by),
         "waits_for_other": dataset.second_approval and found.first_approver_id == by.pk,
-        **change_shown(found), **_around(found, wanted),
+        **change_shown(found), **_alike(found), **_around(found, wanted),
     }  # fmt: skip
     return render(request, "datasets/reviewed.html", context, status=status)
+
+
+def _alike(found: Example) -> dict[str, Any]:
+    """Its duplicates, with it, and whether there is one to choose among them."""
+    members = members_of(found)
+    left = [member for member in members if member.state != Example.State.REJECTED]
+    return {"members": members if len(members) > 1 else [], "choosing": len(left) > 1}
 
 
 def _flags(found: Example) -> list[tuple[str, str, str]]:
