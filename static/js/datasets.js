@@ -1,4 +1,5 @@
-// Review by key: each control names its keys in data-key. A field takes the focus, everything else is clicked.
+// Review by key: each control names its keys in data-key. A field takes the focus, everything else is clicked; where a
+// control has no place, an element with data-says tells why.
 // While one types only Escape (leave) and Ctrl+Enter (send) mean something. Enter in data-sends is that button.
 const typing = (element) => element.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 const keyed = (key) => [...document.querySelectorAll("[data-key]")].find((element) => element.dataset.key.split(" ").includes(key));
@@ -24,9 +25,18 @@ addEventListener("keydown", (event) => {
   if (!control || (event.key === "Enter" && event.target.closest("a, button, summary"))) return;
   event.preventDefault();
   if (event.repeat) return; // a held key decides about one example, not about ten
-  if (control.matches("input, textarea")) control.focus();
+  if (control.dataset.says) say(control.dataset.says);
+  else if (control.matches("input, textarea")) control.focus({ preventScroll: Boolean(control.closest(".dock")) });
   else control.click();
 });
+
+let silence;
+function say(words) {
+  const said = document.getElementById("said");
+  clearTimeout(silence);
+  said.textContent = words;
+  silence = setTimeout(() => { said.textContent = ""; }, 5_000);
+}
 
 // Others are told that somebody is here: the lease of the example is kept as long as the page is open.
 const page = document.querySelector("[data-hold]");

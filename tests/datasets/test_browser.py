@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from evalhub.accounts.models import Role, User
 from evalhub.datasets import actions
 from evalhub.datasets.models import CheckRun, Dataset, Example, Flag
-from tests.browser.visitor import DESK, Visitor
+from tests.browser.visitor import DESK, PHONE, Visitor
 from tests.conftest import logged_in, member
 from tests.parts import chromium
 
@@ -132,6 +132,55 @@ def test_of_two_duplicates_one_key_keeps_one(come_in, dataset: Dataset, proposal
     expect(ines.page.locator(".alike .badge", has_text="Rejected")).to_have_count(1)
     assert states(proposals) == "pppppr"
     assert proposals[5].changes.get().change.reason == f"Duplicate of {proposals[4]}"
+
+
+@pytest.mark.parametrize("viewport", [DESK, PHONE])
+def test_the_one_to_keep_is_chosen_without_scrolling(
+    come_in, dataset: Dataset, proposals: list[Example], admin: User, viewport: dict[str, int]
+) -> None:
+    for twin in proposals[4:]:
+        actions.edit_example(twin, by=admin, values={"input": f"{twin.pk} {TEXTS * 60}", "output": TEXTS * 30})
+    ines = come_in(admin, viewport)
+    ines.goto(f"/p/{dataset.project.slug}/data/{dataset.slug}/review/{proposals[4].pk}/?state=proposed")
+    choice = ines.page.get_by_role("button", name="Keep this one")
+    for button in choice.all() if viewport is DESK else [choice.first]:
+        expect(button).to_be_in_viewport()
+    ines.look(f"review of long duplicates, {viewport['width']}")
+    choice.first.click()
+    expect(choice).to_have_count(0)  # nothing is left to choose between
+    assert states(proposals) == "pppppr"
+
+
+@pytest.mark.parametrize("width", [360, 640, 900, 1024, 1440])
+def test_the_page_stands_still_while_a_reason_is_given(
+    come_in, dataset: Dataset, proposals: list[Example], admin: User, width: int
+) -> None:
+    actions.edit_example(proposals[0], by=admin, values={"input": TEXTS * 60, "output": TEXTS * 60})
+    ines = come_in(admin, {"width": width, "height": 700})
+    ines.goto(f"/p/{dataset.project.slug}/data/{dataset.slug}/review/{proposals[0].pk}/?state=proposed")
+    ines.page.evaluate("scrollTo(0, 300)")
+    ines.press("r")
+    expect(ines.page.locator("#why")).to_be_focused()
+    ines.page.keyboard.type("dull")
+    assert ines.page.evaluate("scrollY") == 300
+
+
+def test_a_key_that_can_do_nothing_says_why(come_in, dataset: Dataset, proposals: list[Example], project) -> None:
+    uma = member(project, "uma", Role.ADMIN)
+    home, said = f"/p/{project.slug}/data/{dataset.slug}/review", "#said"
+    actions.approve(proposals[0], by=dataset.created_by)
+    actions.reject(proposals[1], by=dataset.created_by)
+    visitor = come_in(uma)
+    for example, key, words in (
+        (0, "a", "approved already"), (0, "x", "approved already"), (0, "u", "no fresh change of yours"),
+        (0, "2", "no such choice"), (1, "r", "rejected already"), (2, "x", "Press a to approve"),
+    ):  # fmt: skip
+        visitor.goto(f"{home}/{proposals[example].pk}/?all")
+        visitor.press(key)
+        expect(visitor.page.locator(said)).to_contain_text(words)
+        expect(visitor.page.locator(said)).to_be_in_viewport()
+    visitor.look("a key that says why")
+    assert states(proposals) == "arpppp"
 
 
 def test_two_curators_never_get_the_same_example(
