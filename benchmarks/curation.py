@@ -153,8 +153,8 @@ def load(connection: psycopg.Connection[Any]) -> None:
 def flag(connection: psycopg.Connection[Any]) -> None:
     """5% of the examples in pairs of near duplicates."""
     connection.execute(
-        "INSERT INTO datasets_checkrun (dataset_id, settings, report, examples, read_at, seconds, created_by_id, "
-        "created_at) VALUES (1, '{}', '{}', %s, now(), 0, 1, now())", (EXAMPLES,)
+        "INSERT INTO datasets_checkrun (dataset_id, query, settings, report, examples, read_at, seconds, "
+        "created_by_id, created_at) VALUES (1, '', '{}', '{}', %s, now(), 0, 1, now())", (EXAMPLES,)
     )  # fmt: skip
     connection.execute(
         "INSERT INTO datasets_flag (run_id, example_id, kind, reason, \"group\") SELECT 1, id, 'near', '', id / 40 "
