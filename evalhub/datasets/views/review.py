@@ -57,7 +57,8 @@ def _page(request: HttpRequest, project: Project, found: Example, form: ExampleF
 def change_shown(found: Example) -> dict[str, Any]:
     """The output as a change: of the revision before, or of the approved example that a proposal would replace."""
     before, of = "", ""
-    if last := found.revisions.filter(number__lt=found.revision_number).order_by("-number").first():
+    last = found.revisions.filter(number__lt=found.revision_number).order_by("-number").first()
+    if last and last.values:
         before, of = last.values["output"], f"revision {last.number}"
     elif found.state == Example.State.PROPOSED and (rival := same_prompt(found).first()):
         before, of = rival.output, str(rival)
