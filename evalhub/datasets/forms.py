@@ -77,7 +77,7 @@ class FreezeForm(forms.Form):
     def __init__(self, *args: Any, dataset: Dataset, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.dataset = dataset
-        self.fields["replay"].choices = [("", "None"), *_replayable(dataset)]  # type: ignore[attr-defined]  (a choice field)
+        self.fields["replay"].choices = [("", "None"), *_replayable(dataset)]  # type: ignore[attr-defined]  # a choice field
         self.fields["request_key"].initial = secrets.token_hex(16)
         if dataset.is_benchmark:
             for name in ("train", "validation", "test", "seed"):

@@ -79,7 +79,7 @@ class Thresholds:
 def described() -> list[Limits]:
     """All thresholds in order, for forms and for help."""
     return [
-        Limits(each.name, each.default, whole=isinstance(each.default, int), **each.metadata)  # type: ignore[arg-type]  (metadata has no types)
+        Limits(each.name, each.default, whole=isinstance(each.default, int), **each.metadata)  # type: ignore[arg-type]  # metadata has no types
         for each in fields(Thresholds)
     ]
 
