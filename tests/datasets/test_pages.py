@@ -300,7 +300,7 @@ def test_it_lists_in_as_many_queries_for_three_datasets_as_for_one(
     client = logged_in(admin)
     door = reverse("datasets:list", args=[project.slug])
     client.get(door)
-    with django_assert_max_num_queries(9) as one:
+    with django_assert_max_num_queries(13) as one:
         client.get(door)
     for number in range(3):
         actions.create_dataset(project, name=f"Other {number}", by=admin)
@@ -313,7 +313,7 @@ def test_it_shows_a_dataset_in_few_queries_whatever_its_size(
 ):
     client = logged_in(admin)
     client.get(address("detail", mixed))
-    with django_assert_max_num_queries(24) as before:
+    with django_assert_max_num_queries(32) as before:
         client.get(address("detail", mixed))
     queries = len(before)
     actions.import_file(mixed, path=file(*(row(n) for n in range(100, 160))), file_name="more.jsonl", by=admin)
