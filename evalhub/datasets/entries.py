@@ -13,11 +13,13 @@ from typing import Any
 
 from django.db import connection
 
-from evalhub.datasets.models import Example, Version, VersionExample
+from evalhub.datasets.models import Example, Split, Version, VersionExample
 from evalhub.progress import Heard, chunks
 
 CHUNK = 5000
 FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
+BEFORE_SPLIT = tuple(name for name in FROZEN if name < "split")
+AFTER_SPLIT = tuple(name for name in FROZEN if name > "split")
 TARGET, SOURCE = VersionExample._meta.db_table, Example._meta.db_table
 COLUMNS = '(version_id, example_id, split, position, revision_number, "values")'
 GIVEN = {  # rows of the JSON array [[id, revision, split, position, changed], …]
@@ -32,28 +34,44 @@ HISTORY = {"sqlite": "json(e.history)", "postgresql": "e.history"}
 Given = list[Any]  # [example, revision, split, position, last change as the database writes it]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One row of a version to be: which example at which revision on which side, its texts, its last change."""
+    """One row of a version to be: which example at which revision on which side, its digest there, its last change."""
 
     example: int
     revision: int
     split: str
-    values: Mapping[str, Any]
+    digest: bytes
     changed: datetime | None = None
 
 
-def data_hash(entries: Iterable[Entry]) -> str:
-    """sha256 (hex) over the sorted row digests, one per line."""
-    digests = sorted(row_digest(entry.values, entry.split) for entry in entries)
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+def data_hash(digests: Iterable[bytes]) -> str:
+    """sha256 (hex) over the sorted row digests (hex), one per line."""
+    total = hashlib.sha256()
+    for number, digest in enumerate(sorted(digests)):
+        total.update((b"\n" if number else b"") + digest.hex().encode())
+    return total.hexdigest()
 
 
-def row_digest(values: Mapping[str, Any], split: str) -> str:
-    """sha256 (hex) of canonical JSON: {**values, "split": split}, keys sorted, no spaces, UTF-8."""
-    frozen = {name: values[name] for name in FROZEN}
-    canonical = json.dumps({**frozen, "split": split}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def row_digest(values: Mapping[str, Any], split: str) -> bytes:
+    """sha256 of canonical JSON: {**values, "split": split}, keys sorted, no spaces, UTF-8."""
+    return digests(values)[split]
+
+
+def digests(values: Mapping[str, Any]) -> dict[str, bytes]:
+    """{side: row_digest there}, for all sides at the price of little more than one."""
+    head = hashlib.sha256(_canonical({name: values[name] for name in BEFORE_SPLIT})[:-1].encode())
+    tail = _canonical({name: values[name] for name in AFTER_SPLIT})[1:]
+    found = {}
+    for side in Split.values:
+        whole = head.copy()
+        whole.update(f',"split":"{side}",{tail}'.encode())
+        found[side] = whole.digest()
+    return found
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def given(entries: Sequence[Entry], *, after: int = 0) -> list[Given]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from evalhub.accounts.models import User
 from evalhub.datasets import entries, guarded, leakage, replaying
-from evalhub.datasets.entries import FROZEN, Entry, Given
+from evalhub.datasets.entries import Entry, Given
 from evalhub.datasets.importing import fingerprint
 from evalhub.datasets.leakage import Leak
+from evalhub.datasets.looking import Looked, Looking, Values, prompt_of
 from evalhub.datasets.models import Dataset, Example, Split, Version
 from evalhub.datasets.replaying import Replay, Replayed
 from evalhub.datasets.splitting import (
@@ -25,7 +26,6 @@ from evalhub.datasets.splitting import (
     assign_sides,
     collections,
     leaks,
-    prompt_key,
     torn_documents,
 )
 from evalhub.errors import Refused
@@ -37,7 +37,6 @@ METHOD = (
     "kept test set, then given split, else seeded by source document, prompt and near duplicates, stratified by "
     "category, collection and length"
 )
-Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,10 +52,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Decided:
-    """What was decided, from which rows {example id: values}, with which leaks; `watch` is what was guarded then."""
+    """What was decided, from which examples {id: as looked at}, with which leaks; `watch` is what was guarded then."""
 
     plan: Plan
-    rows: dict[int, dict[str, Any]]
+    rows: dict[int, Looked]
     candidates: list[Candidate]
     sides: dict[int, str]
     leaks: list[Leak]
@@ -68,10 +67,7 @@ class Decided:
     @cached_property
     def own(self) -> list[Entry]:
         """The dataset's own examples on their sides, in order."""
-        return [
-            Entry(pk, row["revision_number"], self.sides[pk], {name: row[name] for name in FROZEN}, row["updated_at"])
-            for pk, row in self.rows.items()
-        ]
+        return [looked.entry(pk, self.sides[pk]) for pk, looked in self.rows.items()]
 
     @property
     def replays(self) -> list[Entry]:
@@ -117,46 +113,26 @@ def decide(dataset: Dataset, plan: Plan, heard: Heard | None = None) -> Decided:
     Raises Refused for no examples, one prompt on two sides, a test set below its minimum, or a replay that cannot be.
     """
     watch = guarded.watch(dataset.project)
-    rows = _approved(dataset)
-    if not rows:
-        raise Refused("There is nothing to freeze: this dataset has no approved examples.")
     tested = _tested_before(dataset) if plan.keep_test else {}
-    candidates = [_candidate(dataset, pk, values, pk in tested) for pk, values in rows.items()]
-    kin = leakage.kin(rows, heard)
+    looking = Looking(dataset, tested, replaying=plan.replay is not None)
+    kin = leakage.kin(looking.rows(), looking.count(), heard)
+    if not looking.seen:
+        raise Refused("There is nothing to freeze: this dataset has no approved examples.")
+    candidates = looking.candidates
     sides = assign_sides(candidates, shares=plan.shares, seed=plan.seed, kin=kin, min_test=plan.min_test)
     _refuse_torn_prompts(dataset, candidates, sides)
     _refuse_small_test(plan, candidates, sides)
-    guards = _guards(dataset, rows, sides)
-    found = leakage.across({pk: rows[pk] for pk in rows if sides[pk] == Split.TRAIN}, guards)
-    replayed = _replayed(dataset, plan, rows, sides, guards)
-    carried = _test_set(dataset, tested, rows, sides)
-    return Decided(plan, rows, candidates, sides, found, carried, len(kin), watch, replayed)
-
-
-def _approved(dataset: Dataset) -> dict[int, dict[str, Any]]:
-    """{id: values} of the approved examples by id: one statement, so they are as they were at one moment."""
-    approved = dataset.examples.filter(state=Example.State.APPROVED).order_by("id")
-    rows = approved.values("id", "revision_number", "updated_at", "wanted_split", *FROZEN)
-    return {row.pop("id"): row for row in rows.iterator(chunk_size=2000)}
+    guards = _guards(looking, sides)
+    found = leakage.across(looking.prompts_on(Split.TRAIN, sides), guards, looking.titles)
+    replayed = _replayed(looking, plan, sides, guards)
+    carried = _test_set(dataset, tested, looking.seen, sides)
+    return Decided(plan, looking.seen, candidates, sides, found, carried, len(kin), watch, replayed)
 
 
 def _tested_before(dataset: Dataset) -> dict[int, int]:
     """{example id: revision} of what the last version tests."""
     last = dataset.versions.first()
     return dict(last.entries.filter(split=Split.TEST).values_list("example_id", "revision_number")) if last else {}
-
-
-def _candidate(dataset: Dataset, pk: int, values: Values, tested: bool) -> Candidate:
-    prompt = _prompt(values)
-    length = sum(len(values[name]) for name in ("instruction", "input", "output"))
-    wanted = Split.TEST if tested or dataset.is_benchmark else values["wanted_split"]
-    return Candidate(pk, prompt, values["source"], values["category"], wanted, length)
-
-
-def _prompt(values: Values) -> str:
-    """What stands on one side only: instruction, input and context, case and white space aside."""
-    context = "\n".join([values["system"], *(turn["content"] for turn in values["history"])])
-    return prompt_key(values["instruction"], values["input"], context)
 
 
 def _on(side: str, sides: Mapping[int, str]) -> set[int]:
@@ -187,41 +163,40 @@ def _refuse_small_test(plan: Plan, candidates: Sequence[Candidate], sides: Mappi
 
 
 def _test_set(
-    dataset: Dataset, tested: Mapping[int, int], rows: Mapping[int, Values], sides: Mapping[int, str]
+    dataset: Dataset, tested: Mapping[int, int], rows: Mapping[int, Looked], sides: Mapping[int, str]
 ) -> dict[str, int]:
     """What became of the test set of the last version: how many were tested, kept, edited since, left out, added."""
     last, now = dataset.versions.first(), _on(Split.TEST, sides)
     kept = tested.keys() & rows.keys()
-    edited = sum(rows[pk]["revision_number"] != tested[pk] for pk in kept)
+    edited = sum(rows[pk].revision != tested[pk] for pk in kept)
     counts = {"tested": len(tested), "kept": len(kept), "edited": edited, "left_out": len(tested) - len(kept)}
     return {"version": last.number, **counts, "added": len(now - kept)} if last and tested else {}
 
 
-def _guards(dataset: Dataset, rows: Mapping[int, Values], sides: Mapping[int, str]) -> list[guarded.Guarded]:
+def _guards(looking: Looking, sides: Mapping[int, str]) -> list[guarded.Guarded]:
     """What is tested here, then what is tested elsewhere in the project."""
-    here = [pk for pk in rows if sides[pk] == Split.TEST]
-    own = [guarded.Guarded(pk, dataset.slug, 0, rows[pk]) for pk in here]
-    return [*own, *guarded.all_of(dataset.project, but=set(here))]
+    here, dataset = _on(Split.TEST, sides), looking.dataset
+    tested = looking.prompts_on(Split.TEST, sides) if here else ()
+    own = [guarded.Guarded(pk, dataset.slug, 0, values) for pk, values in tested]
+    return [*own, *guarded.all_of(dataset.project, but=here)]
 
 
-def _replayed(
-    dataset: Dataset, plan: Plan, rows: Mapping[int, Values], sides: Mapping[int, str], guards: list[guarded.Guarded]
-) -> Replayed | None:
+def _replayed(looking: Looking, plan: Plan, sides: Mapping[int, str], guards: list[guarded.Guarded]) -> Replayed | None:
     if plan.replay is None:
         return None
-    source = replaying.source_of(dataset, plan.replay)
-    watched = (rows[pk] for pk in rows if sides[pk] == Split.VALIDATION)
+    source = replaying.source_of(looking.dataset, plan.replay)
+    watched = (values for _, values in looking.prompts_on(Split.VALIDATION, sides))
     texts = map(guarded.prompt_text, chain(watched, (guard.values for guard in guards)))
     trained = len(_on(Split.TRAIN, sides))
-    there = _there(rows, sides)
+    there = _there(looking, sides)
     return replaying.drawn(source, plan.replay.share, trained=trained, seed=plan.seed, there=there, apart_from=texts)
 
 
-def _there(rows: Mapping[int, Values], sides: Mapping[int, str]) -> Callable[[Values], bool]:
+def _there(looking: Looking, sides: Mapping[int, str]) -> Callable[[Values], bool]:
     """Whether a text is one of these, so that it is not trained on twice, or has the prompt of one not trained on."""
-    texts = {fingerprint(values) for values in rows.values()}
-    prompts = {_prompt(rows[pk]) for pk in rows if sides[pk] != Split.TRAIN}
-    return lambda values: fingerprint(values) in texts or _prompt(values) in prompts
+    texts = {looked.text for looked in looking.seen.values()}
+    prompts = {item.prompt for item in looking.candidates if sides[item.id] != Split.TRAIN}
+    return lambda values: bytes.fromhex(fingerprint(values)) in texts or prompt_of(values) in prompts
 
 
 def still_so(dataset: Dataset, decided: Decided) -> bool:
@@ -236,7 +211,7 @@ def draft(decided: Decided, leak_reason: str) -> Draft:
     return Draft(
         counts={**{side.value: present.count(side) for side in Split}, "total": len(present)},
         settings=_settings(decided, leak_reason),
-        data_hash=entries.data_hash(chain(decided.own, decided.replays)),
+        data_hash=entries.data_hash(entry.digest for entry in chain(decided.own, decided.replays)),
         own=entries.given(decided.own),
         replays=entries.given(decided.replays, after=len(decided.own)),
         source=decided.replayed.version if decided.replayed else None,

@@ -4,7 +4,7 @@ Compared are the prompts (system text, earlier turns, instruction, input) by che
 is left but a template is compared by nothing, its exact copies are found by splitting.leaks.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from evalhub.errors import Refused
 from evalhub.progress import Heard, told
 
 MOST_KEPT = 100  # pairs shown, and kept with a version that was frozen in spite of them
+CHUNK = 1000
+Row = tuple[int, Mapping[str, Any]]  # id and values of an example
+TextsOf = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]  # of examples by id
 
 
 @dataclass(frozen=True)
@@ -54,21 +57,28 @@ class Leaking(Refused):
         self.leaks = tuple(leaks)
 
 
-def kin(rows: Mapping[int, Mapping[str, Any]], heard: Heard | None = None) -> list[list[int]]:
-    """Groups of example ids whose prompts are near duplicates."""
-    ids = list(rows)
-    pairs = near_duplicates(prompt_text(values) for values in told(rows.values(), len(rows), heard, every=1000))
+def kin(rows: Iterable[Row], total: int, heard: Heard | None = None) -> list[list[int]]:
+    """Groups of example ids whose prompts are near duplicates; `total` of the rows is told as they are gone through."""
+    ids: list[int] = []
+    pairs = near_duplicates(_prompts(told(rows, total, heard, every=1000), ids))
     return [[ids[member] for member in group] for group in clusters(pairs)]
 
 
-def across(train: Mapping[int, Mapping[str, Any]], guarded: Iterable[Guarded]) -> list[Leak]:
-    """Training examples (id: values) that nearly repeat a guarded text, each with the closest one."""
-    guards = list(guarded)
-    if not guards or not train:
+def across(train: Iterable[Row], guards: Sequence[Guarded], texts_of: TextsOf) -> list[Leak]:
+    """Training examples that nearly repeat a guarded text, each with the closest one; `texts_of` gives their titles."""
+    if not guards:
         return []
-    ids = list(train)
-    pairs = contaminated(map(prompt_text, train.values()), (prompt_text(guard.values) for guard in guards))
-    return [_leak(ids[pair.first], train[ids[pair.first]], guards[pair.second], pair.similarity) for pair in pairs]
+    ids: list[int] = []
+    pairs = contaminated(_prompts(train, ids), (prompt_text(guard.values) for guard in guards))
+    texts = texts_of([ids[pair.first] for pair in pairs])
+    return [_leak(ids[pair.first], texts[ids[pair.first]], guards[pair.second], pair.similarity) for pair in pairs]
+
+
+def _prompts(rows: Iterable[Row], ids: list[int]) -> Iterator[str]:
+    """The prompt of each row, whose id is noted in `ids`."""
+    for pk, values in rows:
+        ids.append(pk)
+        yield prompt_text(values)
 
 
 def since(version: Version) -> list[Leak]:
@@ -76,8 +86,8 @@ def since(version: Version) -> list[Leak]:
     guards = list(added_since(version))
     if not guards:
         return []
-    train = version.entries.filter(split=Split.TRAIN).order_by("position")
-    return across(dict(train.values_list("example_id", "values")), guards)
+    train = version.entries.filter(split=Split.TRAIN).order_by("position").values_list("example_id", "values")
+    return across(train.iterator(chunk_size=CHUNK), guards, lambda ids: dict(train.filter(example_id__in=set(ids))))
 
 
 def refuse_leaks_since(version: Version) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalhub.datasets.checks.neighbours import contaminated
-from evalhub.datasets.entries import Entry
+from evalhub.datasets.entries import Entry, row_digest
 from evalhub.datasets.guarded import prompt_text
 from evalhub.datasets.models import Dataset, Split, Version
 from evalhub.errors import Refused
@@ -84,7 +84,9 @@ def drawn(
     if len(kept) < count or not count:
         twice = len(shuffled) - len(new)
         raise Refused(_too_few(source, share, count, len(kept), len(repeated), twice=twice), field="replay")
-    entries = [Entry(pk, revision, Split.TRAIN, pool[pk, revision]) for pk, revision in kept[:count]]
+    entries = [
+        Entry(pk, revision, Split.TRAIN, row_digest(pool[pk, revision], Split.TRAIN)) for pk, revision in kept[:count]
+    ]
     looked_at = shuffled.index(kept[count - 1]) + 1
     return Replayed(source, share, seed, entries, looked_at - count)
 

@@ -19,7 +19,7 @@ Stratum = tuple[str, str]
 ALL: Stratum = ("all", "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """What the split needs to know of an example: its document, its prompt, its category, its length, and a wish."""
 

@@ -1,14 +1,17 @@
 """What a version holds: the test set it carries on, its minimum, what it replays, the request that made it."""
 
+import hashlib
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evalhub.datasets import actions, leakage
+from evalhub.datasets import actions, freezing, leakage, looking
 from evalhub.datasets.actions import versions
-from evalhub.datasets.entries import Entry, data_hash
+from evalhub.datasets.entries import FROZEN, data_hash, row_digest
+from evalhub.datasets.freezing import Plan
 from evalhub.datasets.leakage import Leaking
 from evalhub.datasets.models import Dataset, Version
 from evalhub.datasets.replaying import Replay
@@ -21,8 +24,7 @@ ROWS = st.lists(st.tuples(ODD, ODD, ODD, st.lists(ODD, max_size=2)), min_size=1,
 
 
 def own_hash(version: Version) -> str:
-    names = ("example_id", "revision_number", "split", "values")
-    return data_hash(Entry(*row) for row in version.entries.values_list(*names))
+    return data_hash(row_digest(values, split) for values, split in version.entries.values_list("values", "split"))
 
 
 def ids(version: Version, side: str) -> set[int]:
@@ -300,3 +302,40 @@ def test_the_settings_are_plain_json(dataset, general, admin, file) -> None:
     filled(dataset, admin, file, *map(page, range(40)))
     version = actions.freeze_version(dataset, by=admin, replay=Replay("general", 0.1), min_test=4)
     assert json.loads(json.dumps(version.settings)) == version.settings
+
+
+def test_a_row_s_digest_is_that_of_its_canonical_json():
+    values = {name: f"“{name}” ü\n" for name in FROZEN} | {"history": [{"role": "user", "content": "a"}]}
+    for side in ("train", "validation", "test"):
+        whole = json.dumps({**values, "split": side}, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        assert row_digest(values, side).hex() == hashlib.sha256(whole.encode()).hexdigest()
+    digests = [row_digest(values, side) for side in ("train", "test")]
+    lines = "\n".join(sorted(digest.hex() for digest in digests))
+    assert data_hash(digests) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_texts_do_not_stay_in_memory_while_they_are_compared(dataset, admin, file, monkeypatch):
+    monkeypatch.setattr(looking, "CHUNK", 10)
+    rows = [row(number, output=f"{number} " + "x" * 100_000) for number in range(300)]
+    actions.import_file(dataset, path=file(*rows), file_name="rows.jsonl", by=admin)
+    tracemalloc.start()
+    decided = freezing.decide(dataset, Plan(shares=(0.8, 0.1, 0.1)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(decided.rows) == 300
+    assert peak < 15 * 10**6  # of 30 MB
+
+
+def test_a_text_that_changes_between_two_looks_is_looked_at_again(dataset, admin, file, monkeypatch):
+    filled(dataset, admin, file, *map(row, range(20)))
+    look, edited = looking.Looking.prompts_on, []
+
+    def later(self, *given):
+        if not edited:
+            edited.append(actions.edit_example(dataset.examples.get(key="r3"), by=admin, values={"input": "Newer"}))
+        return look(self, *given)
+
+    monkeypatch.setattr(looking.Looking, "prompts_on", later)
+    version = actions.freeze_version(dataset, by=admin, shares=(0.6, 0.2, 0.2))
+    assert version.entries.get(values__key="r3").values["input"] == "Newer"
+    assert own_hash(version) == version.data_hash
