@@ -8,6 +8,7 @@ from django.db.models.functions import Length
 from django.utils import timezone
 
 from evalhub.accounts.models import Project, User
+from evalhub.datasets.prompts import prompt_number
 from evalhub.jobs.models import Lived
 
 
@@ -160,6 +161,7 @@ class Example(models.Model):
             ),
             models.Index(fields=["dataset", "id"], name="example_by_hand", condition=Q(batch=None)),
             models.Index(fields=["dataset", "id"], name="example_unindexed", condition=Q(searchable=False)),
+            models.Index("dataset", prompt_number(), name="example_by_prompt"),
         ]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from evalhub.accounts.models import Project
 from evalhub.datasets.counting import Tally, count_of
 from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, Version
+from evalhub.datasets.prompts import asks_as
 from evalhub.datasets.searching import found, planned
 
 TITLE = 90  # characters of a text shown as its title
@@ -197,9 +198,9 @@ def approved_of(dataset: Dataset) -> Tally:
 
 
 def same_prompt(example: Example) -> QuerySet[Example]:
-    """Other examples of the dataset that ask exactly the same."""
-    same = {name: getattr(example, name) for name in ("instruction", "input", "system")}
-    return Example.objects.filter(dataset=example.dataset_id, **same).exclude(pk=example.pk).order_by("id")
+    """Other examples of the dataset that ask exactly the same, oldest first."""
+    same = Example.objects.filter(asks_as(example), dataset=example.dataset_id)
+    return same.exclude(pk=example.pk).order_by("id")
 
 
 def title_of(values: Mapping[str, Any]) -> str:

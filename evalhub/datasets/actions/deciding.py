@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from evalhub.accounts.models import User
@@ -13,6 +12,8 @@ from evalhub.datasets.actions.locking import locked, locked_with
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.clusters import members_of
 from evalhub.datasets.models import Change, ChangedExample, Dataset, Example
+from evalhub.datasets.prompts import PROMPT
+from evalhub.datasets.selection import same_prompt
 from evalhub.datasets.standing import Standing, approved, rejected
 from evalhub.errors import Refused
 
@@ -65,7 +66,7 @@ def approve_instead(example: Example, *, by: User, expected_revision: int | None
     Raises Refused as approve does.
     """
     with transaction.atomic():
-        same = list(_rivals(example).values_list("pk", flat=True))
+        same = list(same_prompt(example).filter(state=Example.State.APPROVED).values_list("pk", flat=True))
         current, others = locked_with(example, same, revision=expected_revision)
         change = decide(current.dataset, [current.pk], approving=True, by=by)
         if _fresh(current).state != Example.State.APPROVED or not change.count:
@@ -78,18 +79,9 @@ def approve_instead(example: Example, *, by: User, expected_revision: int | None
     return list(Example.objects.filter(pk__in=rivals).order_by("id"))
 
 
-PROMPT = ("instruction", "input", "system")
-
-
 def _is_rival(other: Example, example: Example) -> bool:
     same = all(getattr(other, name) == getattr(example, name) for name in PROMPT)
     return same and other.state == Example.State.APPROVED
-
-
-def _rivals(example: Example) -> QuerySet[Example]:
-    same = {name: getattr(example, name) for name in PROMPT}
-    former = Example.objects.filter(dataset=example.dataset_id, state=Example.State.APPROVED, **same)
-    return former.exclude(pk=example.pk)
 
 
 def keep_one(example: Example, *, by: User, expected_revision: int | None = None) -> int:
