@@ -178,7 +178,7 @@ def _guards(looking: Looking, sides: Mapping[int, str]) -> list[guarded.Guarded]
     here, dataset = _on(Split.TEST, sides), looking.dataset
     tested = looking.prompts_on(Split.TEST, sides) if here else ()
     own = [guarded.Guarded(pk, dataset.slug, 0, values) for pk, values in tested]
-    return [*own, *guarded.all_of(dataset.project, but=here)]
+    return [*own, *guarded.all_of(dataset.project, but={(pk, looking.seen[pk].revision) for pk in here})]
 
 
 def _replayed(looking: Looking, plan: Plan, sides: Mapping[int, str], guards: list[guarded.Guarded]) -> Replayed | None:
@@ -186,7 +186,7 @@ def _replayed(looking: Looking, plan: Plan, sides: Mapping[int, str], guards: li
         return None
     source = replaying.source_of(looking.dataset, plan.replay)
     watched = (values for _, values in looking.prompts_on(Split.VALIDATION, sides))
-    texts = map(guarded.prompt_text, chain(watched, (guard.values for guard in guards)))
+    texts = map(guarded.prompt, chain(watched, (guard.values for guard in guards)))
     trained = len(_on(Split.TRAIN, sides))
     there = _there(looking, sides)
     return replaying.drawn(source, plan.replay.share, trained=trained, seed=plan.seed, there=there, apart_from=texts)

@@ -7,9 +7,11 @@ from typing import Any
 from django.db.models import Count, Max, QuerySet
 
 from evalhub.accounts.models import Project
+from evalhub.datasets.checks.neighbours import Prompt
 from evalhub.datasets.models import Dataset, Example, Split, Version, VersionExample
 
 PROMPT = ("instruction", "input", "system", "history")
+Place = tuple[int, int]  # id and revision of an example: its texts at that time
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,12 @@ def prompt_text(values: Mapping[str, Any]) -> str:
     return "\n".join([values.get("system") or "", *turns, values["instruction"], values.get("input") or ""])
 
 
+def prompt(values: Mapping[str, Any]) -> Prompt:
+    """What a model is asked, as it is compared with others: what many are asked in the same words is left out."""
+    heads = (values.get("system") or "", values["instruction"])
+    return Prompt(prompt_text(values), tuple(head for head in heads if head))
+
+
 def watch(project: Project) -> Watch:
     """What is guarded now: unequal to what it was where something has come or changed since."""
     versions = Version.objects.filter(dataset__project=project).order_by("id").values_list("id", flat=True)
@@ -46,8 +54,11 @@ def watch(project: Project) -> Watch:
     return Watch(tuple(versions), benchmarks)
 
 
-def all_of(project: Project, *, but: Collection[int] = ()) -> Iterator[Guarded]:
-    """Every guarded text once, the oldest test set first; without examples `but` that are compared elsewhere."""
+def all_of(project: Project, *, but: Collection[Place] = ()) -> Iterator[Guarded]:
+    """Every guarded text once, the oldest test set first; without those `but` that are compared elsewhere.
+
+    An edited example is two texts: models may have been tested with either.
+    """
     yield from _tested(VersionExample.objects.filter(version__dataset__project=project), but)
     for dataset in _benchmarks(project):
         yield from _prompts(dataset, dataset.examples.all())
@@ -56,7 +67,7 @@ def all_of(project: Project, *, but: Collection[int] = ()) -> Iterator[Guarded]:
 def added_since(version: Version) -> Iterator[Guarded]:
     """What came to be guarded after a version was frozen, but for what the version tests itself."""
     project, entries = version.dataset.project, version.entries.filter(split=Split.TEST)
-    own = set(entries.values_list("example_id", flat=True))
+    own = set(entries.values_list("example_id", "revision_number"))
     later = VersionExample.objects.filter(version__dataset__project=project, version__frozen_at__gt=version.frozen_at)
     yield from _tested(later, own)
     known = version.settings.get("gate", {}).get("benchmarks", {})
@@ -69,12 +80,12 @@ def _benchmarks(project: Project) -> QuerySet[Dataset]:
     return project.datasets.filter(is_benchmark=True).order_by("slug")
 
 
-def _tested(entries: QuerySet[VersionExample], but: Collection[int]) -> Iterator[Guarded]:
+def _tested(entries: QuerySet[VersionExample], but: Collection[Place]) -> Iterator[Guarded]:
     names = ("example_id", "revision_number", "version__dataset__slug", "version__number", "values")
     found = entries.filter(split=Split.TEST).order_by("version_id", "position").values_list(*names)
-    seen: set[tuple[int, int]] = set()
+    seen = set(but)
     for pk, revision, slug, number, values in found.iterator(chunk_size=1000):
-        if pk not in but and (pk, revision) not in seen:
+        if (pk, revision) not in seen:
             seen.add((pk, revision))
             yield Guarded(pk, slug, number, values)
 

@@ -1,15 +1,15 @@
 """The leakage gate: what is trained on must be no near duplicate of what is tested on (guarded.py), here or elsewhere.
 
-Compared are the prompts (system text, earlier turns, instruction, input) by checks.neighbours; a text of which nothing
-is left but a template is compared by nothing, its exact copies are found by splitting.leaks.
+Compared are the prompts (system text, earlier turns, instruction, input) by checks.neighbours: without a system text or
+an instruction that many have in the same words, unless nothing else is left.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evalhub.datasets.checks.neighbours import THRESHOLD, clusters, contaminated, near_duplicates
-from evalhub.datasets.guarded import Guarded, added_since, prompt_text
+from evalhub.datasets.checks.neighbours import THRESHOLD, Prompt, clusters, contaminated, near_duplicates
+from evalhub.datasets.guarded import Guarded, added_since, prompt
 from evalhub.datasets.models import Split, Version
 from evalhub.datasets.selection import title_of
 from evalhub.errors import Refused
@@ -69,16 +69,16 @@ def across(train: Iterable[Row], guards: Sequence[Guarded], texts_of: TextsOf) -
     if not guards:
         return []
     ids: list[int] = []
-    pairs = contaminated(_prompts(train, ids), (prompt_text(guard.values) for guard in guards))
+    pairs = contaminated(_prompts(train, ids), (prompt(guard.values) for guard in guards))
     texts = texts_of([ids[pair.first] for pair in pairs])
     return [_leak(ids[pair.first], texts[ids[pair.first]], guards[pair.second], pair.similarity) for pair in pairs]
 
 
-def _prompts(rows: Iterable[Row], ids: list[int]) -> Iterator[str]:
+def _prompts(rows: Iterable[Row], ids: list[int]) -> Iterator[Prompt]:
     """The prompt of each row, whose id is noted in `ids`."""
     for pk, values in rows:
         ids.append(pk)
-        yield prompt_text(values)
+        yield prompt(values)
 
 
 def since(version: Version) -> list[Leak]:
@@ -108,4 +108,7 @@ def _leak(train: int, values: Mapping[str, Any], guard: Guarded, similarity: flo
 
 def described(threshold: float = THRESHOLD) -> dict[str, Any]:
     """How leaks were looked for, to be kept with a version."""
-    return {"near_duplicate": threshold, "compared": "prompts: runs of three words, without those of templates"}
+    return {
+        "near_duplicate": threshold,
+        "compared": "prompts: runs of three words, without what many are asked in the same words",
+    }

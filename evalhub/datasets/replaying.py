@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from evalhub.datasets.checks.neighbours import contaminated
+from evalhub.datasets.checks.neighbours import Prompt, contaminated
 from evalhub.datasets.entries import Entry, row_digest
-from evalhub.datasets.guarded import prompt_text
+from evalhub.datasets.guarded import prompt
 from evalhub.datasets.models import Dataset, Split, Version
 from evalhub.errors import Refused
 
@@ -66,7 +66,7 @@ def drawn(
     trained: int,
     seed: int,
     there: Callable[[Mapping[str, Any]], bool],
-    apart_from: Iterable[str],
+    apart_from: Iterable[Prompt],
 ) -> Replayed:
     """A seeded sample of the training side of `source`, so large that it is `share` of all training examples.
 
@@ -78,7 +78,7 @@ def drawn(
     shuffled = sorted(pool, key=lambda mark: hashlib.sha256(f"{seed}:{mark}".encode()).hexdigest())
     new = [mark for mark in shuffled if not there(pool[mark])]
     order = new[: SPARE * count + 100]
-    texts = [prompt_text(pool[mark]) for mark in order]
+    texts = [prompt(pool[mark]) for mark in order]
     repeated = {pair.first for pair in contaminated(texts, apart_from)}
     kept = [mark for at, mark in enumerate(order) if at not in repeated]
     if len(kept) < count or not count:

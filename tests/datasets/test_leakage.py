@@ -133,6 +133,44 @@ def test_training_is_checked_against_test_sets_frozen_later(project, dataset, ad
     leakage.refuse_leaks_since(again)
 
 
+def variants(number: int, count: int, **other: object) -> list[dict]:
+    return [page(number, change=f"variant{at}", id=f"variant{at}", **other) for at in range(count)]
+
+
+@pytest.mark.parametrize("count", [15, 25, 60])
+def test_a_crowd_of_near_duplicates_of_one_test_is_found_whole(dataset, admin, file, count):
+    rows = [page(0, split="test"), *(page(number, split="train") for number in range(1, 100))]
+    filled(dataset, admin, file, *rows, *variants(0, count, split="train"))
+    assert len(actions.leaks_of(dataset)) == count
+
+
+def test_a_crowd_of_near_duplicates_stands_on_one_side(dataset, admin, file):
+    filled(dataset, admin, file, *map(page, range(1, 120)), *variants(0, 30))
+    version = actions.freeze_version(dataset, by=admin, shares=(0.7, 0.1, 0.2))
+    crowd = version.entries.filter(values__key__startswith="variant")
+    assert (crowd.count(), crowd.values("split").distinct().order_by().count()) == (30, 1)
+    assert version.settings["near_duplicates"] == 1
+
+
+def test_the_old_text_of_an_edited_test_example_stays_guarded(dataset, admin, file):
+    tested = filled(dataset, admin, file, page(1, split="test"), page(2, split="train"))
+    actions.freeze_version(tested, by=admin)
+    actions.edit_example(tested.examples.get(key="r1"), by=admin, values={"input": page(9)["input"]})
+    filled(dataset, admin, file, page(1, change="elsewhere", id="copy", split="train"))
+    with pytest.raises(Leaking) as refusal:
+        actions.freeze_version(dataset, by=admin)
+    [leak] = refusal.value.leaks
+    assert (leak.version, leak.test) == (1, tested.examples.get(key="r1").pk)
+
+
+def test_training_is_checked_against_the_texts_that_a_later_version_tests_of_the_same_example(dataset, admin, file):
+    filled(dataset, admin, file, page(1, split="test"), page(2, split="train"), page(3, split="train"))
+    version = actions.freeze_version(dataset, by=admin)
+    actions.edit_example(dataset.examples.get(key="r1"), by=admin, values={"input": page(2, change="later")["input"]})
+    actions.freeze_version(dataset, by=admin, leak_reason="A better question")
+    assert [leak.version for leak in leakage.since(version)] == [2]
+
+
 # --- the doors ----------------------------------------------------------------------------------
 HOME = "/p/content-copy/data/content-copy/"
 FORM = {"train": 80, "validation": 10, "test": 10, "seed": 7, "keep_test": "on", "note": "first"}

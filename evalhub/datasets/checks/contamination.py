@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from evalhub.datasets.checks.near import percent
-from evalhub.datasets.checks.neighbours import Runs, Sketches, pairs_across
+from evalhub.datasets.checks.neighbours import Prompt, Runs, Sketches, pairs_across
 from evalhub.datasets.checks.report import Finding
 from evalhub.datasets.checks.text import OtherSet, Text
 from evalhub.datasets.checks.thresholds import Thresholds
@@ -30,7 +30,7 @@ class Contamination:
         if self._others:
             trained = [text for text in texts if text.side != TESTED]
             self._ids.extend(text.id for text in trained)
-            self._runs.add(text.prompt for text in trained)
+            self._runs.add(Prompt(text.prompt, text.heads) for text in trained)
 
     def findings(self) -> Iterator[Finding]:
         if not self._others or not self._ids:

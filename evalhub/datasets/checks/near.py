@@ -6,10 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from evalhub.datasets.checks.grouping import Keys
 from evalhub.datasets.checks.nearest import nearest_similarities, similarity_histogram
-from evalhub.datasets.checks.neighbours import Pair, Runs, Sketches, clusters, pairs_within
+from evalhub.datasets.checks.neighbours import Pair, Prompt, Runs, Sketches, clusters, pairs_within
 from evalhub.datasets.checks.report import Clusters, Finding, Histogram
 from evalhub.datasets.checks.text import Text
 from evalhub.datasets.checks.thresholds import Thresholds
+
+APART = (
+    " Examples of different categories are different tasks and not counted here; where their prompts nearly repeat "
+    "each other, a freeze keeps them on one side all the same."
+)
 
 
 class Near:
@@ -27,7 +32,7 @@ class Near:
     def take(self, texts: Sequence[Text]) -> None:
         self._ids.extend(text.id for text in texts)
         self._categories.extend(text.category for text in texts)
-        self._runs.add(text.whole for text in texts)
+        self._runs.add(Prompt(text.whole, text.heads) for text in texts)
 
     def close(self, wholes: Keys) -> None:
         """Compare. `wholes`: a key per example; a cluster of nothing but copies is none.
@@ -65,12 +70,12 @@ class Near:
 
     def _sentence(self, examples: int) -> str:
         if not self.groups:
-            return f"No two of the {len(self._ids):,} examples are near duplicates."
+            return f"No two of the {len(self._ids):,} examples of one category are near duplicates.{APART}"
         largest = max(map(len, self.groups))
         many = "cluster" if len(self.groups) == 1 else "clusters"
         return (
             f"{examples:,} of {len(self._ids):,} examples stand in {len(self.groups):,} {many} of near duplicates; the "
-            f"largest has {largest:,}."
+            f"largest has {largest:,}.{APART}"
         )
 
 

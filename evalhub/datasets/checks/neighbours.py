@@ -1,20 +1,21 @@
 """Near duplicates among texts: MinHash sketches, locality-sensitive hashing, and the exact Jaccard index to confirm.
 
 A text is the set of its runs of three words (case, punctuation and width of characters aside; each Chinese, Japanese
-or Korean character is a word), without the runs that so many texts share that they must be a template's. The Jaccard
+or Korean character is a word), without the runs of what many are asked in the same words (`Prompt.heads`). The Jaccard
 index of two texts is the share of their runs that both have. Sketches find candidates (Broder 1997; Leskovec, Rajaraman
 and Ullman, Mining of Massive Datasets, chapter 3) and each candidate is compared exactly: a pair that is reported is
 never wrong, and one is missed with the probability that `Bands.missed` states.
 """
 
 import hashlib
+import random
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, count, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,12 @@ from numpy.typing import NDArray
 THRESHOLD = 0.8
 WORDS = 3  # per run
 CHUNK = 4000  # texts, or candidates, worked on at once
-TEMPLATE_SHARE, TEMPLATE_TEXTS = 0.05, 20  # a run in more texts than both is a template's
+TEMPLATE_SHARE, TEMPLATE_TEXTS = 0.05, 20  # a head that more texts than both have in the same words is a template
+MOST = 0.5  # and so is a run in the heads of more than this share of the texts, whatever stands around it
+LEAST_LEFT = 5  # runs beside those; a text with fewer is another one with a word or two changed, and is compared whole
+SAMPLE = 200  # texts whose heads are kept, to see which runs these are
 WINDOW = 15  # neighbours compared within a bucket; a larger bucket is also compared with its first text
+WINDOW_ACROSS = 100  # texts of the other side that a text is compared with within a bucket
 ROOM = 4 * (0.8 * 0.2 / 126) ** 0.5  # four standard errors of a sketch's estimate
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _WORD = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
@@ -44,6 +49,13 @@ class Bands:
         return float((1 - similarity**self.rows) ** self.bands)
 
 
+class Prompt(NamedTuple):
+    """A text, and those parts of it that say what to do rather than with what: they may be the same for many texts."""
+
+    text: str
+    heads: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two texts by their positions and their Jaccard index (0 to 1)."""
@@ -53,7 +65,7 @@ class Pair:
     similarity: float
 
 
-def near_duplicates(texts: Iterable[str], *, threshold: float = THRESHOLD, seed: int = 7) -> list[Pair]:
+def near_duplicates(texts: Iterable[str | Prompt], *, threshold: float = THRESHOLD, seed: int = 7) -> list[Pair]:
     """Pairs of a Jaccard index of `threshold` or more, by position, first < second.
 
     Of many texts that are all alike, each is paired with some of the others, enough to hold the cluster together.
@@ -74,7 +86,11 @@ def pairs_within(sketches: "Sketches", *, threshold: float = THRESHOLD) -> list[
 
 
 def contaminated(
-    texts: Iterable[str], guarded: Iterable[str], *, threshold: float = THRESHOLD, seed: int = 7
+    texts: Iterable[str | Prompt],
+    guarded: Iterable[str | Prompt],
+    *,
+    threshold: float = THRESHOLD,
+    seed: int = 7,
 ) -> list[Pair]:
     """For each of `texts` that is a near duplicate of one of `guarded`, the closest one: (text, guarded)."""
     runs = Runs()
@@ -126,19 +142,30 @@ class Runs:
 
     seed: int = 7
     size: int = 0
+    _heads: "_Heads" = field(init=False)
     _hashes: list[Integers] = field(default_factory=list)
     _lengths: list[NDArray[np.int64]] = field(default_factory=list)
     _ids: dict[str, int] = field(default_factory=lambda: defaultdict(count(1).__next__))
 
     def __post_init__(self) -> None:
         self._mixers = np.random.default_rng(self.seed).integers(0, 2**64, WORDS, dtype=np.uint64) | np.uint64(1)
+        self._heads = _Heads(random.Random(self.seed))  # noqa: S311  (a sample, not a secret)
 
-    def add(self, texts: Iterable[str]) -> int:
+    def add(self, texts: Iterable[str | Prompt]) -> int:
         """Take these texts after those already there; returns how many there are now."""
-        stream = iter(texts)
+        stream = (Prompt(text) if isinstance(text, str) else text for text in texts)
         while chunk := list(islice(stream, CHUNK)):
-            self._take([words(text) for text in chunk])
+            for prompt in chunk:
+                self._heads.add(prompt.heads)
+            self._take([words(prompt.text) for prompt in chunk])
         return self.size
+
+    def of_templates(self, texts: int) -> tuple[Integers, Integers]:
+        """Runs of heads that many of so many texts have in the same words, and runs in the heads of most. Sorted."""
+        repeated, _ = self._hashed([words(head) for head in self._heads.repeated(texts)])
+        sample = [words("\n".join(heads)) for heads in self._heads.sample]
+        values, counts = _counted(self._hashed(sample)[0])
+        return _distinct(repeated), values[counts > MOST * len(sample)]
 
     def all(self) -> tuple[Integers, NDArray[np.int64]]:
         """All hashes, and how many each text has. Shapes (runs,) and (texts,)."""
@@ -146,14 +173,21 @@ class Runs:
         return np.concatenate([none[0], *self._hashes]), np.concatenate([none[1], *self._lengths])
 
     def _take(self, texts: list[list[str]]) -> None:
+        hashes, lengths = self._hashed(texts)
+        self._hashes.append(hashes)
+        self._lengths.append(lengths)
+        self.size += len(texts)
+
+    def _hashed(self, texts: list[list[str]]) -> tuple[Integers, NDArray[np.int64]]:
+        if not texts:
+            return np.empty(0, dtype=np.uint32), np.empty(0, dtype=np.int64)
         padded = [found + [""] * (WORDS - len(found)) for found in texts]
         lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
         numbered = map(self._ids.__getitem__, chain.from_iterable(padded))
         ids = np.fromiter(numbered, dtype=np.uint64, count=int(lengths.sum()))
         tagged = _distinct(self._tagged(ids, np.repeat(np.arange(len(padded), dtype=np.uint64), lengths)))
-        self._hashes.append(tagged.astype(np.uint32))
-        self._lengths.append(np.bincount((tagged >> np.uint64(32)).astype(np.intp), minlength=len(padded)))
-        self.size += len(padded)
+        owners = (tagged >> np.uint64(32)).astype(np.intp)
+        return tagged.astype(np.uint32), np.bincount(owners, minlength=len(padded))
 
     def _tagged(self, ids: Integers, owner: Integers) -> Integers:
         """Per run of words within one text: the text's number in the upper half, the run's hash in the lower."""
@@ -167,6 +201,32 @@ class Runs:
         return kept
 
 
+class _Heads:
+    """How often each head stands there, the words of those that do so often, and the heads of a sample of texts."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance, self._seen = chance, 0
+        self._counts: dict[int, int] = defaultdict(int)
+        self._often: dict[int, str] = {}
+        self.sample: list[tuple[str, ...]] = []
+
+    def add(self, heads: tuple[str, ...]) -> None:
+        for head in heads:
+            mark = hash(head)
+            self._counts[mark] += 1
+            if self._counts[mark] == TEMPLATE_TEXTS + 1:
+                self._often[mark] = head
+        self._seen += 1
+        at = len(self.sample) if len(self.sample) < SAMPLE else self._chance.randrange(self._seen)
+        if at < SAMPLE:
+            self.sample[at : at + 1] = [heads]
+
+    def repeated(self, texts: int) -> list[str]:
+        """Those that more of so many texts have than by chance."""
+        limit = max(TEMPLATE_TEXTS, TEMPLATE_SHARE * texts)
+        return [head for mark, head in self._often.items() if self._counts[mark] > limit]
+
+
 class Sketches:
     """Groups of texts with the same runs, and a signature of minima (uint32) for each that has runs of its own.
 
@@ -177,7 +237,7 @@ class Sketches:
         self.bands = bands or Bands()
         hashes, lengths = runs.all()
         self.groups = _same(hashes, lengths)
-        self.hashes, self.starts = _without_templates(hashes, lengths, self.groups)
+        self.hashes, self.starts = _without_templates(runs, hashes, lengths, self.groups)
         random = np.random.default_rng(seed)
         minima = self.bands.bands * self.bands.rows
         self._factors, self._shifts = random.integers(0, 2**64, (2, minima), dtype=np.uint64) | np.uint64(1)
@@ -194,10 +254,9 @@ class Sketches:
             raise ValueError("The threshold lies between 0.5 and 1.")
         filled = np.flatnonzero(np.diff(self.starts))
         signatures = self._minima(filled)
-        for first, second in self._candidates(signatures):
-            one, other = filled[first], filled[second]
-            likely = np.ones(one.size, dtype=bool) if crossing is None else _crosses(crossing, one, other)
-            yield from self._confirmed(signatures, (first[likely], second[likely]), filled, threshold)
+        sides = None if crossing is None else crossing[filled]
+        for pair in self._candidates(signatures, sides):
+            yield from self._confirmed(signatures, pair, filled, threshold)
 
     def _minima(self, filled: Positions) -> Integers:
         """Shape (groups with runs, minima): per group the minimum of each hash function over its runs."""
@@ -211,13 +270,16 @@ class Sketches:
                 found[start : start + CHUNK, at] = np.minimum.reduceat(mixed, self.starts[rows] - begin)
         return found
 
-    def _candidates(self, signatures: Integers) -> Iterator[tuple[Positions, Positions]]:
-        """Rows (first, second) of signatures that agree on a band, each pair once."""
+    def _candidates(
+        self, signatures: Integers, sides: NDArray[np.bool_] | None
+    ) -> Iterator[tuple[Positions, Positions]]:
+        """Rows (first, second) of signatures that agree on a band, each pair once; on both `sides`, if these matter."""
         seen = np.empty(0, dtype=np.uint64)
         for band in range(self.bands.bands if len(signatures) else 0):
             rows = signatures[:, band * self.bands.rows : (band + 1) * self.bands.rows]
             keys = (rows.astype(np.uint64) * self._folds).sum(axis=1, dtype=np.uint64)
-            together = _distinct(np.concatenate([_joined(*pair) for pair in _sharing(keys)]))
+            pairs = _sharing(keys) if sides is None else _across(keys, sides)
+            together = _distinct(np.concatenate([_joined(*pair) for pair in pairs]))
             fresh = together[~np.isin(together, seen, assume_unique=True)]
             seen = np.concatenate([seen, fresh])
             yield (fresh >> np.uint64(32)).astype(np.intp), (fresh & np.uint64(0xFFFFFFFF)).astype(np.intp)
@@ -254,19 +316,32 @@ def _same(hashes: Integers, lengths: NDArray[np.int64]) -> list[list[int]]:
 
 
 def _without_templates(
-    hashes: Integers, lengths: NDArray[np.int64], groups: list[list[int]]
+    runs: Runs, hashes: Integers, lengths: NDArray[np.int64], groups: list[list[int]]
 ) -> tuple[Integers, NDArray[np.int64]]:
     """The runs of each group without those of templates, and where each group starts. Shapes (runs,), (groups + 1,)."""
     group_of = np.full(lengths.size, -1, dtype=np.int64)
     group_of[[group[0] for group in groups]] = np.arange(len(groups))
     owner = np.repeat(group_of, lengths)
     hashes, owner = hashes[owner >= 0], owner[owner >= 0]
-    values, counts = _counted(hashes)
-    shared = values[counts > max(TEMPLATE_TEXTS, TEMPLATE_SHARE * len(groups))]
-    if shared.size:
-        kept = ~np.isin(hashes, shared)
-        hashes, owner = hashes[kept], owner[kept]
+    repeated, often = runs.of_templates(len(groups))
+    hashes, owner = _without(hashes, owner, repeated, least=1)
+    if often.size:
+        values, counts = _counted(hashes[np.isin(hashes, often)])
+        often = values[counts > max(TEMPLATE_TEXTS, MOST * len(groups))]
+    hashes, owner = _without(hashes, owner, often, least=LEAST_LEFT)
     return hashes, np.searchsorted(owner, np.arange(len(groups) + 1))
+
+
+def _without(
+    hashes: Integers, owner: NDArray[np.int64], shared: Integers, *, least: int
+) -> tuple[Integers, NDArray[np.int64]]:
+    """The runs that are not `shared`; a text that would keep fewer than `least` keeps all."""
+    if not shared.size:
+        return hashes, owner
+    kept = ~np.isin(hashes, shared)
+    left = np.bincount(owner[kept], minlength=int(owner.max(initial=0)) + 1)
+    kept |= left[owner] < least
+    return hashes[kept], owner[kept]
 
 
 def _counted(values: Integers) -> tuple[Integers, NDArray[np.intp]]:
@@ -299,6 +374,13 @@ def _joined(one: Positions, other: Positions) -> Integers:
     return joined
 
 
-def _crosses(sides: NDArray[np.bool_], one: Positions, other: Positions) -> NDArray[np.bool_]:
-    crossing: NDArray[np.bool_] = np.any(sides[one] & sides[other][:, ::-1], axis=1)
-    return crossing
+def _across(keys: Integers, sides: NDArray[np.bool_]) -> Iterator[tuple[Positions, Positions]]:
+    """Positions (guarded, other) with equal keys: all of small buckets, of large ones WINDOW_ACROSS each."""
+    guarded, others = (np.flatnonzero(side) for side in sides.T)
+    guarded = guarded[np.argsort(keys[guarded], kind="stable")]
+    begin, end = (np.searchsorted(keys[guarded], keys[others], side=side) for side in ("left", "right"))
+    sizes, turn = end - begin, np.arange(others.size)
+    yield np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
+    for lag in range(min(WINDOW_ACROSS, int(sizes.max(initial=0)))):
+        more = sizes > lag
+        yield guarded[begin[more] + (turn[more] + lag) % sizes[more]], others[more]

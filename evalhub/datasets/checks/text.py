@@ -21,6 +21,11 @@ class Text:
     side: str = ""  # the split that the row asks for
 
     @property
+    def heads(self) -> tuple[str, ...]:
+        """What says what to do, rather than with what."""
+        return tuple(text for text in (self.context, self.instruction) if text)
+
+    @property
     def prompt(self) -> str:
         """What a model is asked, in one text."""
         return "\n".join((self.context, self.instruction, self.input))

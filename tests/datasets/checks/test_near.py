@@ -62,7 +62,10 @@ def test_the_clusters_are_counted_by_size():
              for at in range(2)]  # fmt: skip
     clusters = checked(*given, *twins).diversity.clusters
     assert (clusters.count, clusters.examples, clusters.sizes) == (1, 3, ((3, 1),))
-    assert clusters.sentence == "3 of 32 examples stand in 1 cluster of near duplicates; the largest has 3."
+    counted, said = clusters.sentence.split(". ", 1)
+    assert counted == "3 of 32 examples stand in 1 cluster of near duplicates; the largest has 3"
+    assert "different categories are different tasks" in said
+    assert "a freeze keeps them on one side all the same" in said
 
 
 def test_the_threshold_decides():

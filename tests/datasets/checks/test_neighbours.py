@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evalhub.datasets.checks.neighbours import Bands, Pair, clusters, contaminated, near_duplicates, words
+from evalhub.datasets.checks.neighbours import Bands, Pair, Prompt, clusters, contaminated, near_duplicates, words
 
 VOCABULARY = [f"word{number}" for number in range(4000)]
 
@@ -59,6 +59,90 @@ def test_small_sets_give_the_clusters_of_comparing_all_with_all(texts: list[str]
 def test_a_crowd_of_one_text_is_one_cluster() -> None:
     texts = ["the same sentence stands here again and again"] * 500 + ["and this one stands here only once today"]
     assert clusters(near_duplicates(texts)) == [tuple(range(500))]
+
+
+def varied(text: str, count: int, at: int | None = None) -> list[str]:
+    """So many variants of a text, each with one word of its own, in one place or in many."""
+    made = []
+    for number in range(count):
+        changed = text.split()
+        changed[number % len(changed) if at is None else at] = f"variant{number}"
+        made.append(" ".join(changed))
+    return made
+
+
+def unlike(count: int, words: int = 40) -> list[str]:
+    chance = random.Random(count)
+    return [" ".join(chance.choices(VOCABULARY, k=words)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("at", [None, 39])
+@pytest.mark.parametrize("count", [5, 25, 60, 300])
+def test_a_crowd_of_variants_does_not_hide_itself(count, at):
+    tested, *others = unlike(201)
+    found = contaminated([*others, *varied(tested, count, at)], [tested])
+    assert [pair.first for pair in found] == list(range(200, 200 + count))
+
+
+@pytest.mark.parametrize("count", [25, 60, 300])
+def test_a_crowd_of_variants_asked_for_in_an_instruction_is_found_as_well(count):
+    tested, *others = unlike(201)
+    prompts = [Prompt(text, (text,)) for text in [*others, *varied(tested, count)]]
+    assert len(contaminated(prompts, [Prompt(tested, (tested,))])) == count
+
+
+def test_a_crowd_of_tested_variants_hides_no_copy_of_one_of_them():
+    first, *others = unlike(201, words=60)
+    tested = varied(first, 55)
+    copies = [text.replace("variant", "copied") for text in tested]
+    found = contaminated([*others, *copies], [*unlike(30), *tested])
+    assert {pair.first for pair in found} == set(range(200, 255))
+    assert {pair.similarity > 0.85 for pair in found} == {True}
+
+
+def test_a_crowd_of_variants_is_one_cluster():
+    first, *others = unlike(201)
+    texts = [*varied(first, 30, at=39), *others]
+    assert clusters(near_duplicates(texts)) == [tuple(range(30))]
+
+
+def headed(count: int, task: str) -> list[Prompt]:
+    """A long task in the same words, each time with a short text of its own."""
+    return [Prompt(f"{task}\n{text}", (task,)) for text in unlike(count, words=6)]
+
+
+def test_a_task_in_the_same_words_makes_no_unlike_texts_alike():
+    task = " ".join(VOCABULARY[:90])
+    assert near_duplicates(headed(15, task)) != []
+    assert near_duplicates(headed(30, task)) == []
+    assert near_duplicates([*headed(30, task), *unlike(200)]) == []
+    assert contaminated(headed(60, task)[:30], headed(61, task)) == []
+
+
+def test_a_task_of_one_title_makes_no_unlike_texts_alike():
+    assert (
+        near_duplicates([Prompt(text, (text,)) for text in (f"Write a title for: {one}" for one in unlike(60, 8))])
+        == []
+    )
+
+
+def test_a_task_within_most_instructions_makes_no_unlike_texts_alike():
+    task = " ".join(VOCABULARY[:90])
+    inline = [Prompt(prompt.text, (prompt.text,)) for prompt in headed(60, task)]
+    assert near_duplicates(inline) == []
+    assert near_duplicates([*inline, *unlike(40)]) == []
+
+
+def test_short_texts_below_one_task_are_compared_by_themselves():
+    task = " ".join(VOCABULARY[:90])
+    twins = [Prompt(f"{task}\n{text}", (task,)) for text in varied(unlike(1, words=30)[0], 2, at=29)]
+    assert near_duplicates([*headed(40, task), *twins]) == [Pair(40, 41, pytest.approx(0.94, abs=0.02))]
+
+
+def test_a_task_is_left_out_wherever_it_stands():
+    task, text = " ".join(VOCABULARY[:90]), unlike(1)[0]
+    trained = [*headed(40, task), Prompt(f"{task}\n{text}", (task,))]
+    assert [pair.first for pair in contaminated(trained, [f"{task} {text}"])] == [40]
 
 
 def test_case_punctuation_and_width_make_no_difference() -> None:
