@@ -124,10 +124,10 @@ def progress(run: Run) -> str:
 
 
 def check(house: House) -> None:
-    """The import has asked a worker to check; where there is none, it is done here."""
-    dataset = house.version.dataset
+    """The import has asked a worker to check; where there is none, it is done here: once, whatever people change."""
+    version, dataset = house.version, house.version.dataset
     known = standing(dataset)
-    if known.run and not known.changed:
+    if known.run and known.run.read_at >= version.frozen_at:
         return
     if not house.in_line and known.job:
         raise Waiting(f"the checks of {dataset}: {known.job.get_state_display().lower()}")

@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from evalhub.accounts.models import AuditEvent, Project, Role, User
-from evalhub.datasets.models import Example, Version
+from evalhub.datasets import actions
+from evalhub.datasets.models import CheckRun, Example, Version
 from evalhub.demo.create import (
     BASE,
     EDITORS,
@@ -22,6 +23,7 @@ from evalhub.demo.create import (
     House,
     Waiting,
     attempt,
+    check,
     score,
     train,
 )
@@ -81,6 +83,17 @@ def test_it_can_be_rated_before_any_job_has_run_and_is_made_only_once(ready: Hou
     assert page.status_code == 200
     for arm in (EDITORS, FIRST):
         assert arm.encode() not in page.content
+
+
+@pytest.mark.slow
+def test_it_checks_the_examples_once_and_not_again_after_a_persons_change(ready: House) -> None:
+    house = House(in_line=True)
+    assert [attempt(house, check), attempt(house, check)] == [None, None]
+    first = CheckRun.objects.get()
+    assert first.created_by == house.admin
+    actions.reject(house.version.dataset.examples.filter(state="approved").first(), by=house.admin)
+    assert attempt(House(), check) is None
+    assert CheckRun.objects.get() == first
 
 
 @pytest.mark.slow
