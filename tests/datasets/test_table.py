@@ -242,7 +242,8 @@ def test_a_worker_changes_many_and_a_second_click_finds_the_same_job(filled, adm
 
 def test_a_view_is_saved_shown_and_removed(filled, admin, pm) -> None:
     client = logged_in(admin)
-    client.post(address("save_view", filled), {"name": "Decks", "query": "category=deck&nonsense=1"})
+    client.post(address("save_view", filled), {"name": "Slip", "query": "category=deck&nonsense=1"})
+    client.post(address("save_view", filled), {"name": "Decks", "query": "category=deck&q=&sort=id"})
     view = filled.saved_views.get()
     assert view.query == "category=deck"
     assert "Decks" in logged_in(pm).get(address("examples", filled)).content.decode()

@@ -2,6 +2,7 @@
 
 from evalhub.datasets.actions.bulk import (
     bulk_examples,
+    request_bulk,
 )
 from evalhub.datasets.actions.checks import (
     check_examples,
@@ -97,6 +98,7 @@ __all__ = [
     "next_to_review",
     "propose_example",
     "reject",
+    "request_bulk",
     "request_check",
     "request_export",
     "request_freeze",

@@ -16,10 +16,13 @@ from evalhub.datasets.models import Change, ChangedExample, Dataset, Example, Re
 from evalhub.datasets.selection import ExampleFilter, chosen_examples, tagged
 from evalhub.datasets.storing import revision_of
 from evalhub.errors import Refused
+from evalhub.jobs.actions import request_job
+from evalhub.jobs.models import Job
 from evalhub.progress import Heard, chunks
 
 CHUNK = 1_000
 HERE_AND_NOW = 2_000  # examples; a worker changes more
+BULK = "bulk_examples"  # the command that a worker carries out
 WORDS = {
     "approve": "Approve", "reject": "Reject", "tag": "Tag", "untag": "Take the tag from", "category": "Categorise",
     "split": "Put into a split",
@@ -87,6 +90,36 @@ def _as_wanted(dataset: Dataset, order: Order, by: User) -> Q:
     return Q(**{"category" if order.verb == "category" else "wanted_split": order.value})
 
 
+def request_bulk(
+    dataset: Dataset, wanted: ExampleFilter, order: Order, *, by: User, expected: int, request_key: str | None = None
+) -> Job:
+    """Let a worker do it; the same `request_key` twice is one job. Raises Refused as bulk_examples does, at once."""
+    if asked := dataset.project.jobs.filter(request_key=request_key).first() if request_key else None:
+        return asked
+    order = sound_order(order)
+    found = foresee(dataset, wanted, order, by=by)
+    _refuse_surprise(found.number, expected)
+    if not found.different:
+        raise _nothing(found.number)
+    options = {
+        "dataset": dataset.slug, "filter": wanted.query, "verb": order.verb, "value": order.value,
+        "reason": order.reason, "expect": expected,
+    }  # fmt: skip
+    title = order.question.format(examples=many(found.different)).rstrip("?")
+    return request_job(dataset.project, command=BULK, title=title, options=options, by=by, request_key=request_key)
+
+
+def _refuse_surprise(number: int, expected: int | None) -> None:
+    if expected is not None and number != expected:
+        raise Refused(
+            f"The filter leaves {many(number)} now, not {expected:,}. Look at them again; nothing was changed."
+        )
+
+
+def _nothing(number: int) -> Refused:
+    return Refused(f"Nothing was changed: {many(number)} match, and none would be different.")
+
+
 def bulk_examples(
     dataset: Dataset,
     wanted: ExampleFilter,
@@ -104,10 +137,7 @@ def bulk_examples(
     order = sound_order(order)
     with transaction.atomic():
         pks = list(chosen_examples(dataset, wanted).order_by("id").values_list("pk", flat=True))
-        if expected is not None and len(pks) != expected:
-            raise Refused(
-                f"The filter leaves {many(len(pks))} now, not {expected:,}. Look at them again; nothing was changed."
-            )
+        _refuse_surprise(len(pks), expected)
         verb = order.verb
         change = Change.objects.create(
             dataset=dataset, verb=verb, value=order.value, reason=order.reason, query=wanted.query, by=by,
@@ -118,7 +148,7 @@ def bulk_examples(
             change.passed_over += len(chunk) - len(left)
             change.count += _done(change, left)
         if not change.count:
-            raise Refused(f"Nothing was changed: {many(len(pks))} match, and none would be different.")
+            raise _nothing(len(pks))
         target = f"{many(change.count)} of dataset {dataset.slug}"
         noted(dataset, by, "change_examples", target, change=change.pk, what=order.verb, value=order.value,
               reason=order.reason)  # fmt: skip

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,10 +12,12 @@ from evalhub.datasets import checking
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.checks.run import check
 from evalhub.datasets.checks.thresholds import Thresholds
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.models import CheckRun, Dataset, Example
-from evalhub.datasets.selection import ExampleFilter, chosen_examples
+from evalhub.datasets.selection import chosen_examples
 from evalhub.datasets.tokenizing import counter, folder_of
 from evalhub.errors import Refused
+from evalhub.jobs.actions import request_job
 from evalhub.jobs.models import Job
 from evalhub.progress import Heard
 
@@ -35,13 +36,13 @@ def check_examples(
 
     `thresholds` stand for those that are kept with the dataset. `model`: a model of the project with a tokenizer on
     this machine, in whose tokens lengths are counted. Flags replace those of the run before over the same examples;
-    no example is changed. The same `request_key` twice is one run. Raises Refused for an unknown threshold, no such
-    tokenizer, or nothing to check.
+    no example is changed. The same `request_key` twice is one run. Raises Refused for an unknown filter or threshold,
+    no such tokenizer, or nothing to check.
     """
     if made_before := checking.made_by(dataset, request_key):
         return made_before
     settings = Thresholds.from_json({**dataset.thresholds, **(thresholds or {})})
-    examples = chosen_examples(dataset, ExampleFilter.from_query(dict(parse_qsl(query)))).order_by()
+    examples = chosen_examples(dataset, filter_of(query)).order_by()
     if not query:
         examples = examples.filter(state=Example.State.APPROVED)
     if not (total := examples.count()):
@@ -65,13 +66,28 @@ def _in_examples(progress: Heard | None, total: int) -> Heard | None:
     return (lambda done, steps: progress(done * total // max(1, steps), total)) if progress else None
 
 
-def request_check(dataset: Dataset, *, by: User, query: str = "", model: str = "") -> Job:
-    """Let a worker do it; `model`: whose tokens lengths are counted in. Raises Refused for one without a tokenizer.
+def request_check(
+    dataset: Dataset,
+    *,
+    by: User,
+    query: str = "",
+    model: str = "",
+    thresholds: Mapping[str, Any] | None = None,
+) -> Job:
+    """Let a worker do it, with the same words as check_examples. Raises Refused as that does, but for nothing to check.
 
-    While a run over the whole dataset waits for its worker, asking again is that run."""
+    While a run over the whole dataset waits for its worker, asking again is that run, unless for other thresholds.
+    """
+    filter_of(query)
     if model:
         folder_of(dataset.project, model)
-    return checking.ask_for_check(dataset, by, query=query, model=model)
+    if not thresholds:
+        return checking.ask_for_check(dataset, by, query=query, model=model)
+    sound = Thresholds.from_json(thresholds).as_json()
+    chosen = [f"{name}={sound[name]}" for name in thresholds]
+    options = {"dataset": dataset.slug, "filter": query, "model": model, "chosen": chosen}
+    title = f"Check {'a part of ' if query else ''}{dataset} by other thresholds"
+    return request_job(dataset.project, command=checking.VERB, title=title, options=options, by=by)
 
 
 def keep_thresholds(dataset: Dataset, *, by: User, thresholds: Mapping[str, Any]) -> Dataset:

@@ -13,10 +13,13 @@ from rest_framework.response import Response
 
 from evalhub.accounts.models import User
 from evalhub.datasets import actions
-from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.api.common import RoomView, sound_filter
 from evalhub.datasets.checking import standing
+from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.thresholds import Thresholds
 from evalhub.datasets.models import CheckRun, Flag
+from evalhub.datasets.reading import storable
+from evalhub.datasets.selection import ExampleFilter
 
 
 class CheckRunSerializer(serializers.ModelSerializer[CheckRun]):
@@ -40,6 +43,22 @@ class AskSerializer(serializers.Serializer[dict[str, Any]]):
     model = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=120, help_text="Whose tokens lengths are counted in."
     )
+    thresholds = serializers.DictField(
+        child=serializers.FloatField(), default=dict, help_text="{name: value} for this run; the others as kept."
+    )
+
+    def validate_filter(self, query: str) -> ExampleFilter:
+        return sound_filter(query)
+
+    def validate_thresholds(self, given: dict[str, float]) -> dict[str, float]:
+        return with_plain_names(given)
+
+
+def with_plain_names(given: dict[str, Any]) -> dict[str, Any]:
+    """The same, if each name can be told back to whoever gave it. Raises ValidationError."""
+    if odd := next((name for name in given if name != storable(name)), None):
+        raise serializers.ValidationError(f"There is no threshold “{storable(odd)[:40]}”.")
+    return given
 
 
 class Readiness(RoomView):
@@ -69,7 +88,8 @@ class CheckList(RoomView, ListAPIView[CheckRun]):
     @extend_schema(request=AskSerializer, responses={202: OpenApiTypes.OBJECT})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, asked = self.dataset, self.checked(request, AskSerializer)
-        job = actions.request_check(dataset, by=self.person, query=asked["filter"], model=asked["model"])
+        query, model, thresholds = asked["filter"].query, asked["model"], asked["thresholds"]
+        job = actions.request_check(dataset, by=self.person, query=query, model=model, thresholds=thresholds)
         address = reverse("api-jobs:job", args=[self.project.slug, job.pk])
         return Response(
             {"job": job.pk, "state": job.state}, status=status.HTTP_202_ACCEPTED, headers={"Location": address}
@@ -90,7 +110,7 @@ class CheckFlags(RoomView, ListAPIView[Flag]):
 
     serializer_class = FlagSerializer
 
-    @extend_schema(parameters=[OpenApiParameter("kind", str, description="Only flags of this kind.")])
+    @extend_schema(parameters=[OpenApiParameter("kind", str, enum=list(KINDS), description="Only flags of this kind.")])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
@@ -98,7 +118,9 @@ class CheckFlags(RoomView, ListAPIView[Flag]):
         if self.describing:
             return Flag.objects.none()
         flags = Flag.objects.filter(run__dataset=self.dataset, run=self.kwargs["pk"]).order_by("id")
-        kind = self.request.query_params.get("kind")
+        kind = self.request.query_params.get("kind", "")
+        if kind and kind not in KINDS:
+            raise serializers.ValidationError({"kind": f"One of {', '.join(KINDS)}."})
         return flags.filter(kind=kind) if kind else flags
 
 
@@ -114,5 +136,5 @@ class ThresholdsView(RoomView):
         dataset = self.dataset
         if not isinstance(request.data, dict):
             raise serializers.ValidationError({"detail": "An object {name: value} is needed."})
-        kept = actions.keep_thresholds(dataset, by=self.person, thresholds=dict(request.data))
+        kept = actions.keep_thresholds(dataset, by=self.person, thresholds=with_plain_names(dict(request.data)))
         return Response(Thresholds.from_json(kept.thresholds).as_json())

@@ -10,7 +10,18 @@ from rest_framework.request import Request
 
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, project_for
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.models import Dataset
+from evalhub.datasets.selection import ExampleFilter
+from evalhub.errors import Refused
+
+
+def sound_filter(query: str) -> ExampleFilter:
+    """The filter that a program asks for. Raises ValidationError for a name or value that means nothing."""
+    try:
+        return filter_of(query)
+    except Refused as refusal:
+        raise serializers.ValidationError(refusal.message) from refusal
 
 
 class RoomView(GenericAPIView[Any]):

@@ -18,11 +18,12 @@ from evalhub.datasets.comparing import KINDS, compare, differences, differing, v
 from evalhub.datasets.models import Version
 
 MOST = 100  # differences in one answer
+LAST = 2**31 - 1  # number of a version or a page
 
 
 class ComparisonQuery(serializers.Serializer[dict[str, Any]]):
     show = serializers.ChoiceField(choices=list(KINDS), required=False)
-    page = serializers.IntegerField(min_value=1, default=1)
+    page = serializers.IntegerField(min_value=1, max_value=LAST, default=1)
 
 
 class VersionComparison(RoomView):
@@ -39,10 +40,11 @@ class VersionComparison(RoomView):
     )  # fmt: skip
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, query = self.dataset, request.query_params
-        numbers = [serializers.IntegerField(min_value=1).run_validation(query.get(name)) for name in ("from", "to")]
+        number = serializers.IntegerField(min_value=1, max_value=LAST)
+        numbers = [number.run_validation(query.get(name)) for name in ("from", "to")]
         asked = ComparisonQuery(data=query.dict())
         asked.is_valid(raise_exception=True)
-        before, after = (version_of(dataset, number) for number in numbers)
+        before, after = (version_of(dataset, each) for each in numbers)
         shown = _shown(before, after, **asked.validated_data)
         return Response({**asdict(compare(before, after)), **shown})
 

@@ -1,7 +1,6 @@
 """Changes of many examples, their undo, saved views and comments over HTTP."""
 
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.db.models import QuerySet
 from django.shortcuts import get_object_or_404
@@ -14,15 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evalhub.datasets import actions
-from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, sound_order
-from evalhub.datasets.actions.deciding import many
-from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, foresee, sound_order
+from evalhub.datasets.api.common import RoomView, sound_filter
 from evalhub.datasets.models import Change, Comment, Example, SavedView
 from evalhub.datasets.selection import ExampleFilter, chosen_examples
-from evalhub.jobs.actions import request_job
 from evalhub.jobs.models import Job
-
-BULK = "bulk_examples"
 
 
 class ChangeSerializer(serializers.ModelSerializer[Change]):
@@ -36,13 +31,27 @@ class ChangeSerializer(serializers.ModelSerializer[Change]):
 
 
 class OrderSerializer(serializers.Serializer[dict[str, Any]]):
-    """`filter` as in the table's address; `expect` is how many it has to leave, as the caller was told."""
+    """`filter` as in the table's address; `expect` is how many it has to leave, as a `dry_run` told."""
 
     filter = serializers.CharField(allow_blank=True, default="")
     verb = serializers.ChoiceField(choices=list(WORDS))
     value = serializers.CharField(required=False, allow_blank=True, default="")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=255, default="")
-    expect = serializers.IntegerField(min_value=0)
+    expect = serializers.IntegerField(min_value=0, required=False, help_text="Needed, but for a dry run.")
+    dry_run = serializers.BooleanField(default=False, help_text="Count to the end, and change nothing.")
+
+    def validate_filter(self, query: str) -> ExampleFilter:
+        return sound_filter(query)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "expect" not in attrs and not attrs["dry_run"]:
+            raise serializers.ValidationError({"expect": "Say how many the filter has to leave; dry_run counts them."})
+        return attrs
+
+
+class ForeseenSerializer(serializers.Serializer[dict[str, Any]]):
+    matching = serializers.IntegerField(help_text="Examples that the filter leaves, counted to the end: for `expect`.")
+    different = serializers.IntegerField(help_text="How many of them would change.")
 
 
 class ViewSerializer(serializers.ModelSerializer[SavedView]):
@@ -50,6 +59,9 @@ class ViewSerializer(serializers.ModelSerializer[SavedView]):
         model = SavedView
         fields = ("id", "name", "query", "created_at")
         read_only_fields = ("created_at",)
+
+    def validate_query(self, query: str) -> str:
+        return sound_filter(query).query
 
 
 class CommentSerializer(serializers.ModelSerializer[Comment]):
@@ -72,27 +84,31 @@ class ChangeList(RoomView, ListAPIView[Change]):
         return self.dataset.changes.select_related("by", "undone_by").order_by("-id")
 
     @extend_schema(
-        request=OrderSerializer, responses={201: ChangeSerializer, 202: OpenApiTypes.OBJECT, 409: OpenApiTypes.OBJECT}
+        request=OrderSerializer,
+        responses={200: ForeseenSerializer, 201: ChangeSerializer, 202: OpenApiTypes.OBJECT, 409: OpenApiTypes.OBJECT},
     )
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """201 with the change; 202 where there are many, which a worker changes: `Location` tells how far it is."""
+        """201 with the change; 202 where there are many, which a worker changes: `Location` tells how far it is.
+
+        200 with the counts for a dry run.
+        """
         dataset, given = self.dataset, self.checked(request, OrderSerializer)
-        wanted = ExampleFilter.from_query(dict(parse_qsl(given["filter"])))
-        order, expect = sound_order(Order(given["verb"], given["value"], given["reason"])), given["expect"]
-        if chosen_examples(dataset, wanted)[: HERE_AND_NOW + 1].count() <= HERE_AND_NOW:
-            change = actions.bulk_examples(dataset, wanted, order, by=self.person, expected=expect)
-            return Response(ChangeSerializer(change).data, status=status.HTTP_201_CREATED)
-        options = {"dataset": dataset.slug, "filter": wanted.query, "verb": order.verb, "value": order.value,
-                   "reason": order.reason, "expect": expect}  # fmt: skip
-        title = order.question.format(examples=many(expect)).rstrip("?")
-        job = request_job(dataset.project, command=BULK, title=title, options=options, by=self.person)
-        return accepted(job)
+        wanted, order = given["filter"], sound_order(Order(given["verb"], given["value"], given["reason"]))
+        if given["dry_run"]:
+            found = foresee(dataset, wanted, order, by=self.person)
+            return Response({"matching": found.number, "different": found.different})
+        asked: dict[str, Any] = {"by": self.person, "expected": given["expect"]}
+        if chosen_examples(dataset, wanted)[: HERE_AND_NOW + 1].count() > HERE_AND_NOW:
+            return accepted(actions.request_bulk(dataset, wanted, order, **asked))
+        change = actions.bulk_examples(dataset, wanted, order, **asked)
+        return Response(ChangeSerializer(change).data, status=status.HTTP_201_CREATED)
 
 
 def accepted(job: Job) -> Response:
     """202: a worker does it; `Location` tells how far it is."""
-    address = reverse("jobs:detail", args=[job.project.slug, job.pk])
-    return Response({"job": job.pk}, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
+    address = reverse("api-jobs:job", args=[job.project.slug, job.pk])
+    told = {"job": job.pk, "state": job.state}
+    return Response(told, status=status.HTTP_202_ACCEPTED, headers={"Location": address})
 
 
 class ChangeUndo(RoomView):
@@ -119,7 +135,7 @@ class ViewList(RoomView, ListAPIView[SavedView]):
     @extend_schema(request=ViewSerializer, responses={201: ViewSerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         given = self.checked(request, ViewSerializer)
-        wanted = ExampleFilter.from_query(dict(parse_qsl(given["query"])))
+        wanted = sound_filter(given["query"])
         view = actions.save_view(self.dataset, name=given["name"], wanted=wanted, by=self.person)
         return Response(ViewSerializer(view).data, status=status.HTTP_201_CREATED)
 

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 
 from evalhub.datasets import actions
 from evalhub.datasets.api.common import RoomView
-from evalhub.datasets.api.paging import PlacePagination
+from evalhub.datasets.api.paging import PlacePagination, asked_of
 from evalhub.datasets.models import Example, Split
-from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, chosen_examples
+from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, chosen_examples
 
 FILTERS = [
     OpenApiParameter("q", str, description="Words, or how they begin, in instruction, input, output, id or source."),
@@ -71,7 +71,7 @@ class ExampleList(RoomView, ListAPIView[Example]):
     def get_queryset(self) -> QuerySet[Example]:
         if self.describing:
             return Example.objects.none()
-        return chosen_examples(self.dataset, ExampleFilter.from_query(self.request.query_params))
+        return chosen_examples(self.dataset, asked_of(self.request))
 
     @extend_schema(parameters=FILTERS)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

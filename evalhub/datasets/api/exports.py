@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.urls import reverse
-from django.utils.http import urlencode
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
@@ -18,8 +17,11 @@ from evalhub.datasets.api.common import RoomView
 from evalhub.datasets.downloads import attachment
 from evalhub.datasets.exporting.extracts import Wanted, extract
 from evalhub.datasets.exporting.formats import FORMATS, writing
+from evalhub.datasets.filters import filter_from
 from evalhub.datasets.models import Split
+from evalhub.datasets.selection import ExampleFilter
 from evalhub.datasets.shapes import ALPACA, SHAPES
+from evalhub.errors import Refused
 from evalhub.jobs.api import JobOut
 
 
@@ -32,6 +34,12 @@ class ExportSerializer(serializers.Serializer[dict[str, Any]]):
     filter = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False, default=dict)
     format = serializers.ChoiceField(choices=[(name, one.label) for name, one in FORMATS.items()], default="jsonl")
     shape = serializers.ChoiceField(choices=list(SHAPES.items()), default=ALPACA)
+
+    def validate_filter(self, given: dict[str, str]) -> ExampleFilter:
+        try:
+            return filter_from(given.items())
+        except Refused as refusal:
+            raise serializers.ValidationError(refusal.message) from refusal
 
 
 class Exports(RoomView):
@@ -48,7 +56,7 @@ class Exports(RoomView):
     def post(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         dataset, asked = self.dataset, self.checked(request, ExportSerializer)
         wanted = Wanted.from_texts(
-            number=asked.get("version"), split=asked["split"], query=urlencode(asked["filter"]),
+            number=asked.get("version"), split=asked["split"], query=asked["filter"].query,
             ids=",".join(map(str, asked["ids"])),
         )  # fmt: skip
         found, chosen = extract(dataset, wanted), writing(asked["format"], asked["shape"])

@@ -13,12 +13,24 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.filters import filter_from
 from evalhub.datasets.models import Example
 from evalhub.datasets.paging import cut, place_from
 from evalhub.datasets.selection import ExampleFilter, number_of
+from evalhub.errors import Refused
 
 USUAL, MOST = 50, 500  # examples in one answer
 PLACES = ("after", "before")
+BESIDE = (*PLACES, "page_size", "page", "format")  # in the address, and no filters
+
+
+def asked_of(request: Request) -> ExampleFilter:
+    """The filter in the address. Raises ValidationError for a name or value that means nothing."""
+    lists = request.query_params.lists()
+    try:
+        return filter_from((name, value) for name, values in lists if name not in BESIDE for value in values)
+    except Refused as refusal:
+        raise serializers.ValidationError({"filter": refusal.message}) from refusal
 
 
 class TallySerializer(serializers.Serializer[dict[str, Any]]):
@@ -65,7 +77,7 @@ class PlacePagination(BasePagination):
     def paginate_queryset(
         self, queryset: QuerySet[Any, Any] | Sequence[Any], request: Request, view: APIView | None = None
     ) -> list[Any]:
-        wanted = ExampleFilter.from_query(request.query_params)
+        wanted = asked_of(request)
         asked = PlaceSerializer(data=request.query_params.dict(), context={"order": wanted.order})
         asked.is_valid(raise_exception=True)
         places, size = asked.validated_data, asked.validated_data["page_size"]

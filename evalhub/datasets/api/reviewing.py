@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -13,7 +12,7 @@ from rest_framework.response import Response
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.actions.leasing import LASTS
-from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.api.common import RoomView, sound_filter
 from evalhub.datasets.api.examples import ExampleSerializer
 from evalhub.datasets.api.paging import TallySerializer, place_known
 from evalhub.datasets.models import Example
@@ -25,19 +24,21 @@ FILTER = "Filter and order as in the table's address; empty for the whole datase
 SECONDS = int(LASTS.total_seconds())
 
 
-def wanted_of(query: str) -> ExampleFilter:
-    return ExampleFilter.from_query(dict(parse_qsl(query)))
-
-
 class QueueSerializer(serializers.Serializer[dict[str, Any]]):
     count = TallySerializer(help_text="Examples that the filter leaves.")
     busy = serializers.ListField(child=serializers.CharField(), help_text="Who else reviews here just now.")
 
 
-class NextSerializer(serializers.Serializer[dict[str, Any]]):
+class FilterSerializer(serializers.Serializer[dict[str, Any]]):
     filter = serializers.CharField(
         required=False, allow_blank=True, default=PROPOSALS, max_length=2000, help_text=FILTER
     )
+
+    def validate_filter(self, query: str) -> ExampleFilter:
+        return sound_filter(query)
+
+
+class NextSerializer(FilterSerializer):
     after = serializers.CharField(
         required=False, allow_blank=True, trim_whitespace=False, default="", max_length=400,
         help_text="The `place` of the example before, in the same order.",
@@ -46,7 +47,7 @@ class NextSerializer(serializers.Serializer[dict[str, Any]]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         try:
-            place_known(attrs["after"], wanted_of(attrs["filter"]).order)
+            place_known(attrs["after"], attrs["filter"].order)
         except serializers.ValidationError as error:
             raise serializers.ValidationError({"after": error.detail}) from error
         return attrs
@@ -72,7 +73,9 @@ class ReviewQueue(RoomView):
 
     @extend_schema(parameters=[OpenApiParameter("filter", str, description=FILTER, default=PROPOSALS)])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        wanted = wanted_of(request.query_params.get("filter", PROPOSALS))
+        asked = FilterSerializer(data=request.query_params.dict())
+        asked.is_valid(raise_exception=True)
+        wanted = asked.validated_data["filter"]
         busy = [str(other) for other in actions.reviewers_of(self.dataset, but=self.person)]
         return Response({"count": asdict(number_of(self.dataset, wanted)), "busy": busy})
 
@@ -90,7 +93,7 @@ class NextToReview(RoomView):
     @extend_schema(request=NextSerializer, responses=LeasedSerializer)
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, given = self.dataset, self.checked(request, NextSerializer)
-        wanted = wanted_of(given["filter"])
+        wanted = given["filter"]
         found = actions.next_to_review(dataset, wanted, by=self.person, after=given["after"], back=given["back"])
         if found is None:
             return Response({"example": None, "place": "", "lease_seconds": 0})

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.db.models import QuerySet
 
 from evalhub.datasets.card import data_card
 from evalhub.datasets.cardwords import markdown
 from evalhub.datasets.entries import FROZEN
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.models import Dataset, Example, Split, Version
 from evalhub.datasets.selection import ExampleFilter, chosen_examples
 from evalhub.errors import Refused
@@ -36,8 +36,7 @@ class Wanted:
         """As commands, forms and jobs carry it; `query` as in a page's address, `ids` with commas. Raises Refused."""
         if split and split not in Split.values:
             raise Refused(f"There is no side “{split[:40]}”; there are {', '.join(Split.values)}.", field="split")
-        wanted = ExampleFilter.from_query(dict(parse_qsl(query)))
-        return cls(number, split, wanted, _numbers(ids))
+        return cls(number, split, filter_of(query), _numbers(ids))
 
     def as_texts(self) -> dict[str, Any]:
         ids = ",".join(map(str, self.ids))

@@ -1,12 +1,11 @@
 """The table of examples: filters in the address, pages by place, saved views, one change for all that match."""
 
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -17,18 +16,16 @@ from evalhub.datasets import actions
 from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, foresee, sound_order
 from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.changes import change_told, last_change, passed_over_told, undone_told
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.listing import chips_of, flag_choices, lines_of, names_of, order_choices
 from evalhub.datasets.models import Change, Dataset, SavedView
 from evalhub.datasets.paging import PER_PAGE, cut
 from evalhub.datasets.selection import PROVENANCES, SPLITS, STATES, ExampleFilter, chosen_examples, number_of
 from evalhub.datasets.views.common import back_with, dataset_for, person
 from evalhub.errors import Refused
-from evalhub.jobs.actions import request_job
-from evalhub.jobs.models import Job
 
 FOLDED = ("source", "language", "tag", "from", "min", "max", "since")  # filters behind "More filters"
 CHANGES = 50
-BULK = "bulk_examples"  # the command that a worker carries out
 
 
 @login_required
@@ -67,10 +64,10 @@ def _choices(dataset: Dataset) -> dict[str, Any]:
 
 
 # --- one change for all that match --------------------------------------------------------------
-def _asked(query: Any) -> tuple[ExampleFilter, Order]:
-    """The filter (as one field, `query`) and the order of a bulk form."""
+def _asked(query: QueryDict) -> tuple[ExampleFilter, Order]:
+    """The filter (as one field, `query`, as it was shown) and the order of a bulk form. Raises Refused."""
     order = Order(query.get("verb", ""), query.get("value", ""), query.get("reason", ""))
-    return ExampleFilter.from_query(dict(parse_qsl(query.get("query", "")))), order
+    return filter_of(query.get("query", "")), order
 
 
 def table_address(dataset: Dataset, query: str = "") -> str:
@@ -83,11 +80,11 @@ def table_address(dataset: Dataset, query: str = "") -> str:
 def ask_bulk(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
     """The question before: how many examples match, how many of them would be different, and how."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
-    wanted, order = _asked(request.GET)
     try:
+        wanted, order = _asked(request.GET)
         order = sound_order(order)
     except Refused as refusal:
-        return back_with(request, refusal, table_address(dataset, wanted.query))
+        return back_with(request, refusal, _home(dataset, request.GET))
     found = foresee(dataset, wanted, order, by=person(request))
     context = {
         "project": project, "dataset": dataset, "here": "data", "wanted": wanted, "order": order, "found": found,
@@ -103,31 +100,32 @@ def ask_bulk(request: HttpRequest, project_slug: str, dataset_slug: str) -> Http
 def bulk(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
     """Do it, if the number is still the one that was asked about; a worker does what is large."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
-    wanted, order = _asked(request.POST)
-    home = table_address(dataset, wanted.query)
-    number = request.POST.get("expected", "")
-    if not number.isdecimal() or len(number) > 10:
-        return back_with(request, Refused("The form did not say how many. Nothing was changed."), home)
+    home = _home(dataset, request.POST)
     try:
-        if int(number) > HERE_AND_NOW:
-            job = _requested(request, dataset, wanted, sound_order(order), number=int(number))
+        wanted, order = _asked(request.POST)
+        number = _expected(request.POST)
+        if number > HERE_AND_NOW:
+            key = request.POST.get("key", "")[:64] or None
+            job = actions.request_bulk(dataset, wanted, order, by=person(request), expected=number, request_key=key)
             return redirect("jobs:detail", project.slug, job.pk)
-        change = actions.bulk_examples(dataset, wanted, order, by=person(request), expected=int(number))
+        change = actions.bulk_examples(dataset, wanted, order, by=person(request), expected=number)
     except Refused as refusal:
         return back_with(request, refusal, home)
     messages.success(request, f"{change_told(change)}.{passed_over_told(change)} It can be undone under Changes.")
     return redirect(home)
 
 
-def _requested(request: HttpRequest, dataset: Dataset, wanted: ExampleFilter, order: Order, *, number: int) -> Job:
-    """The job that does it; a second click on the same question finds the same job."""
-    options = {
-        "dataset": dataset.slug, "filter": wanted.query, "verb": order.verb, "value": order.value,
-        "reason": order.reason, "expect": number,
-    }  # fmt: skip
-    title, key = order.question.format(examples=many(number)).rstrip("?"), request.POST.get("key", "")[:64]
-    return request_job(dataset.project, command=BULK, title=title, options=options, by=person(request),
-                       request_key=key or None)  # fmt: skip
+def _expected(form: QueryDict) -> int:
+    """How many the question said that match. Raises Refused."""
+    number = form.get("expected", "")
+    if not number.isdecimal() or len(number) > 10:
+        raise Refused("The form did not say how many. Nothing was changed.")
+    return int(number)
+
+
+def _home(dataset: Dataset, form: QueryDict) -> str:
+    """The table as it was when somebody asked."""
+    return table_address(dataset, ExampleFilter.from_query(QueryDict(form.get("query", "")).dict()).query)
 
 
 # --- changes, and the way back ------------------------------------------------------------------
@@ -166,13 +164,14 @@ def undo(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) ->
 @require_POST
 def save_view(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
     _, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
-    wanted = ExampleFilter.from_query(dict(parse_qsl(request.POST.get("query", ""))))
+    home = _home(dataset, request.POST)
     try:
+        wanted = filter_of(request.POST.get("query", ""))
         view = actions.save_view(dataset, name=request.POST.get("name", ""), wanted=wanted, by=person(request))
     except Refused as refusal:
-        return back_with(request, refusal, table_address(dataset, wanted.query))
+        return back_with(request, refusal, home)
     messages.success(request, f"This filter is kept as “{view}”, for everybody who sees the dataset.")
-    return redirect(table_address(dataset, wanted.query))
+    return redirect(home)
 
 
 @login_required

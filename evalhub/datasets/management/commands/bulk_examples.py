@@ -2,18 +2,19 @@
 
 from argparse import ArgumentParser
 from typing import Any
-from urllib.parse import parse_qsl
 
+from django.core.management.base import CommandError
 from django.urls import reverse
 
 from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.actions.bulk import WORDS, Order
+from evalhub.datasets.actions.bulk import WORDS, Foreseen, Order, foresee, sound_order
+from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.changes import change_told, passed_over_told
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.management.base import named_dataset
-from evalhub.datasets.selection import ExampleFilter, chosen_examples
 from evalhub.jobs.commands import QueueableCommand
 
 
@@ -21,7 +22,8 @@ class Command(QueueableCommand):
     right = Right.CURATE
     help = (
         "Approve, reject, tag, untag, categorise or split all examples that a filter leaves. What is so already is "
-        "left alone; the change is kept with what was before, and undo_change takes it back."
+        "left alone; the change is kept with what was before, and undo_change takes it back. It counts first, and goes "
+        "on where --expect names that number, or with --yes."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,7 +35,8 @@ class Command(QueueableCommand):
         parser.add_argument("--value", default="", help="the tag, category or split to give or take")
         parser.add_argument("--reason", default="", help="kept with the change")
         parser.add_argument("--expect", type=int, default=None, metavar="N",
-                            help="refuse if the filter leaves another number")  # fmt: skip
+                            help="go on if the filter leaves this number, else refuse")  # fmt: skip
+        parser.add_argument("--yes", action="store_true", help="go on whatever the number is")
         parser.add_argument("--dry-run", action="store_true", help="only count")
 
     def title(self, options: dict[str, Any]) -> str:
@@ -41,18 +44,26 @@ class Command(QueueableCommand):
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         dataset = named_dataset(project, options["dataset"])
-        wanted = ExampleFilter.from_query(dict(parse_qsl(options["filter"])))
+        wanted = filter_of(options["filter"])
+        order = sound_order(Order(options["verb"], options["value"], options["reason"]))
+        found = foresee(dataset, wanted, order, by=by)
         if options["dry_run"]:
-            number = chosen_examples(dataset, wanted).count()
-            return Told({"dataset": dataset.slug, "matching": number}, [f"{number:,} examples match."])
+            counts = {"matching": found.number, "different": found.different}
+            return Told({"dataset": dataset.slug, **counts}, [counted(found)])
+        if options["expect"] is None and not options["yes"]:
+            raise CommandError(f"{counted(found)} Nothing was changed: say --expect {found.number}, or --yes.")
+        self.say(counted(found))
+        expected = found.number if options["expect"] is None else options["expect"]
         bar = self.bar(self.title(options))
-        order = Order(options["verb"], options["value"], options["reason"])
-        change = actions.bulk_examples(
-            dataset, wanted, order, by=by, expected=options["expect"], progress=bar
-        )  # fmt: skip
+        change = actions.bulk_examples(dataset, wanted, order, by=by, expected=expected, progress=bar)
         bar.close()
         link = reverse("datasets:changes", args=[project.slug, dataset.slug])
         values = {"dataset": dataset.slug, "change": change.pk, "changed": change.count,
                   "passed_over": change.passed_over}  # fmt: skip
         told = f"{change_told(change)}.{passed_over_told(change)} Change {change.pk} can be undone."
         return Told(values, [told], link=link)
+
+
+def counted(found: Foreseen) -> str:
+    """What a filter leaves, and what of it would change, as people read it."""
+    return f"{many(found.number)} match{'es' if found.number == 1 else ''}, {found.different:,} would change."
