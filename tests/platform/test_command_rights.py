@@ -17,6 +17,12 @@ from tests.reports.ground import rated_study
 
 COMMANDS = {
     "add_member": ["olu", "--role=expert"],
+    "datasets": ["show", "--dataset=Copy"],
+    "imports": ["list", "--dataset=Copy"],
+    "examples": ["list", "--dataset=Copy"],
+    "views": ["list", "--dataset=Copy"],
+    "changes": ["list", "--dataset=Copy"],
+    "versions": ["list", "--dataset=Copy"],
     "import_examples": ["rows.jsonl", "--dataset=Copy"],
     "freeze_version": ["--dataset=Copy"],
     "bulk_examples": ["--dataset=Copy", "--verb=reject"],
@@ -38,7 +44,8 @@ COMMANDS = {
     "export_ratings": ["first", "--out=ratings.csv"],
     "report": ["first"],
 }
-READING = {"export_examples", "compare_versions", "data_card", "export_ratings", "report"}
+LISTING = {"datasets", "imports", "examples", "views", "changes", "versions"}  # tests/datasets/test_commands_verbs.py
+READING = LISTING | {"export_examples", "compare_versions", "data_card", "export_ratings", "report"}
 
 
 def tried(name: str, *arguments: str, project: str = "content-copy") -> str:

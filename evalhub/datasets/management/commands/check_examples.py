@@ -11,7 +11,7 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.checks.report import CheckReport
+from evalhub.datasets.checks.report import Check, CheckReport
 from evalhub.datasets.checks.thresholds import described
 from evalhub.datasets.management.base import dataset_named
 from evalhub.datasets.models import CheckRun
@@ -74,10 +74,12 @@ def lines(run: CheckRun) -> list[str]:
     """A run as people read it."""
     report = CheckReport.from_json(run.report)
     told = [f"{run.examples:,} examples of {run.dataset} checked in {run.seconds:,.1f} s: {report.usable:,} usable."]
-    return [
-        *told,
-        *(f"  {MARKS[check.tone]} {check.label:<34} {check.value:>12}  {check.note}" for check in report.checks),
-    ]
+    return [*told, *map(check_line, report.checks)]
+
+
+def check_line(check: Check) -> str:
+    """One check as people read it."""
+    return f"  {MARKS[check.tone]} {check.label:<34} {check.value:>12}  {check.note}"
 
 
 def _pair(text: str) -> tuple[str, str]:
