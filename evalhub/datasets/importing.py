@@ -26,7 +26,7 @@ from evalhub.datasets.columns import (
     plain,
     refuse_missing,
 )
-from evalhub.datasets.formats.records import MAX_RAW, Problem, Record, Source, Unreadable, storable
+from evalhub.datasets.formats.records import Problem, Record, Source, Unreadable, cells_as_json, storable
 from evalhub.datasets.formats.unpacking import telling_what_breaks
 from evalhub.datasets.reading import open_sources, records
 from evalhub.datasets.shapes import INPUT_BEGINS, parted
@@ -45,6 +45,7 @@ __all__ = [
     "preview",
     "read_rows",
     "survey",
+    "whole_rows",
 ]
 
 HEARD_EVERY = 100  # rows
@@ -114,9 +115,18 @@ def _same(text: str) -> str:
 
 def read_rows(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = None) -> Iterator[Row | Problem]:
     """The rows of `path` in order, in constant memory. Raises Unreadable, also in the middle."""
+    return map(_shortened, whole_rows(path, name=name, mapping=mapping))
+
+
+def whole_rows(path: Path, *, name: str = "", mapping: Mapping[str, str] | None = None) -> Iterator[Row | Problem]:
+    """As read_rows; each problem has its row as it stands in the file, whatever its size and its bytes."""
     columns = Columns(mapping or {})
     for source, item in _items(path, name, columns):
         yield _row(item, source, columns)
+
+
+def _shortened(item: Row | Problem) -> Row | Problem:
+    return item.shortened if isinstance(item, Problem) else item
 
 
 def _items(path: Path, name: str, columns: Columns) -> Iterator[tuple[Source, Record | Problem]]:
@@ -148,7 +158,7 @@ def survey(
         found = _row(item, source, columns) if closely or not rows else item
         if isinstance(found, Problem):
             problems += 1
-            first += [found] if len(first) < 2 * LOOKED_AT else []
+            first += [found.shortened] if len(first) < 2 * LOOKED_AT else []
         else:
             rows += 1
         if heard and ((rows + problems) % HEARD_EVERY == 0 or abs(item.line - told_at) >= HEARD_EVERY):
@@ -202,7 +212,7 @@ def _beginning(
         for item in islice(records(source), 2 * LOOKED_AT):
             found = _row(item, source, columns)
             if isinstance(found, Problem):
-                problems.append(found)
+                problems.append(found.shortened)
             else:
                 rows.append(found)
             if len(rows) >= limit:
@@ -230,14 +240,13 @@ def _row(item: Record | Problem, source: Source, columns: Columns) -> Row | Prob
     try:
         return Row(line=item.line, **_row_values(item.values, columns, item.split or source.split))
     except BadValue as error:
-        return Problem(item.line, error.name, error.reason, _raw(item.values), source.part)
+        return Problem(item.line, error.name, error.reason, _raw(item), source.part)
     except RecursionError:
-        return Problem(item.line, "", "The row is nested too deeply.", _raw({}), source.part)
+        return Problem(item.line, "", "The row is nested too deeply.", item.raw, source.part)
 
 
-def _raw(values: Mapping[str, Any]) -> str:
-    short = {str(name)[:60]: value if not isinstance(value, str) else value[:200] for name, value in values.items()}
-    return json.dumps(short, ensure_ascii=False, default=str)[:MAX_RAW]
+def _raw(item: Record) -> str:
+    return item.raw or cells_as_json(item.values)
 
 
 def _row_values(values: dict[str, Any], columns: Columns, split: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from evalhub.datasets.formats.unpacking import GZIP, blocks, copied, member_bloc
 __all__ = ["Problem", "Record", "Source", "Unreadable", "open_sources", "records", "storable"]
 
 BEGINNING = 2**20  # bytes, unpacked, that a glimpse looks at for the encoding
+OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # .xls, .doc
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # the second: an empty one
 COLUMNAR = {b"PAR1": "parquet", b"ARRO": "arrow", b"\xff\xff\xff\xff": "arrow"}
 READERS = {
@@ -76,6 +77,10 @@ def _opened(source: Source, glimpse: bool) -> Source:
     if start.startswith(GZIP):
         source = replace(source, packed=True)
         start = start_of(source)
+    if start.startswith(OLD_OFFICE):
+        raise Unreadable(
+            f"{source.name} is in the format of old Excel files (.xls), which cannot be read; save it as XLSX or CSV."
+        )
     found = _binary(source, start) or _text(source, glimpse)
     if found.format not in HEADERS:
         return found
@@ -133,7 +138,7 @@ def _text_format(source: Source) -> tuple[str, str]:
         return ("json" if goes_on or (len(lines) == 1 and ending == "json") else "jsonl"), ","
     if ending in ("json", "jsonl", "ndjson"):
         return "jsonl", ","
-    return "csv", delimiter_of(lines[0])
+    return "csv", delimiter_of(stripped)
 
 
 def _is_whole(line: str) -> bool:

@@ -100,7 +100,13 @@ def _tags(value: Any) -> list[str]:
         return []
     if not isinstance(value, list | tuple):
         raise BadValue("tags", f"The tags are {kind_of(value)}; a list or a text with commas is needed.")
-    return list(dict.fromkeys(tag for item in value if (tag := as_text("tags", item).strip())))
+    return list(dict.fromkeys(tag for item in value if (tag := _tag(item))))
+
+
+def _tag(item: Any) -> str:
+    if isinstance(item, dict | list | tuple | bytes):
+        raise BadValue("tags", f"One of the tags is {kind_of(item)}; a text is needed.")
+    return as_text("tags", item).strip()
 
 
 def _split(value: Any) -> str:
@@ -111,13 +117,15 @@ def _split(value: Any) -> str:
 
 
 def plain_json(name: str, value: Any) -> Any:
-    """`value` as what JSON and the database can keep. Raises BadValue, naming the column."""
+    """`value` as what JSON and the database can keep, of bytes only how many. Raises BadValue, naming the column."""
     if isinstance(value, dict):
         return {as_text(name, key): plain_json(name, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain_json(name, item) for item in value]
     if value is None or isinstance(value, bool | int):
         return value
+    if isinstance(value, bytes):  # a picture, say; nothing here could show it, and its row has a text all the same
+        return f"{len(value):,} bytes, not kept"
     text = as_text(name, value)
     return value if isinstance(value, float) else text
 

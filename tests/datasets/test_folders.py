@@ -178,8 +178,8 @@ def test_a_problem_names_its_file(dataset, admin, tmp_path):
     assert (problem["file"], problem["line"], problem["field"]) == ("test.jsonl", 2, "output")
     page = logged_in(admin).get(address("batch", dataset, ImportBatch.objects.get().pk)).content.decode()
     assert "test.jsonl" in page
-    report = logged_in(admin).get(address("report", dataset, ImportBatch.objects.get().pk, "csv")).content.decode()
-    assert report.splitlines()[1].startswith("test.jsonl,2,output,")
+    report = logged_in(admin).get(address("report", dataset, ImportBatch.objects.get().pk, "csv")).getvalue()
+    assert report.decode().splitlines()[1].startswith("test.jsonl,2,output,")
 
 
 # --- what is no dataset folder, or means harm ---------------------------------------------------

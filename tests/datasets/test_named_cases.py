@@ -327,3 +327,74 @@ def test_gzipped_parquet_and_xlsx(bring, dataset, tmp_path):
         (tmp_path / name).write_bytes(gzip.compress(content.getvalue()))
         bring(tmp_path / name)
     assert stored(dataset, "instruction", "output") == [("a", "1"), ("b", "2")]
+
+
+# --- what programs of others write ---------------------------------------------------------------
+@pytest.mark.parametrize("shape", ["[{good}, {bad}, {good}]", "{good}\n{bad}\n{good}", '{{"data": [{good}, {bad}]}}'])
+def test_a_number_without_end_is_one_rows_problem(bring, dataset, tmp_path, shape):
+    path = tmp_path / ("rows.json" if shape[0] in "[{" and "\n" not in shape else "rows.jsonl")
+    good, bad = '{"instruction": "a", "output": "b"}', '{"instruction": "c", "output": "d", "n": ' + "9" * 5000 + "}"
+    path.write_text(shape.format(good=good, bad=bad))
+    batch = bring(path)
+    assert [(field, reason) for _, field, reason in reasons(batch)] == [
+        ("", "A number in the row has more than 4,300 digits.")
+    ]
+    assert stored(dataset, "instruction") == ["a"]
+
+
+def test_bytes_of_a_column_are_text_where_they_can_be_and_counted_where_not(bring, dataset, tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = {
+        "instruction": [b"Gr\xc3\xb6\xc3\x9fe", b"two", b"three"], "output": ["1", "2", b"\xff".decode("latin-1")],
+        "blob": [b"\x89PNG\xff" * 500, None, b"text"], "picture": [{"bytes": b"\xff\xfe", "path": "a.png"}, None, None],
+    }  # fmt: skip
+    pyarrow.parquet.write_table(pyarrow.table(table), path)
+    batch = bring(path)
+    assert reasons(batch) == []
+    assert stored(dataset, "instruction") == ["Größe", "two", "three"]
+    assert stored(dataset, "metadata") == [
+        {"blob": "2,500 bytes, not kept", "picture": {"bytes": "2 bytes, not kept", "path": "a.png"}},
+        {},
+        {"blob": "text"},
+    ]
+
+
+def test_a_field_of_bytes_or_a_tag_that_is_an_object_is_named_in_plain_words(bring, tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = {"instruction": ["a", "b"], "output": [b"\xff\xfe", b"good"], "tags": [None, [{"name": "x"}]]}
+    pyarrow.parquet.write_table(pyarrow.table(table), path)
+    assert reasons(bring(path)) == [
+        (1, "output", "The output is bytes; a text is needed."),
+        (2, "tags", "One of the tags is an object; a text is needed."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\ninstruction;output\nGrüße, Kuss;b\n", '"sep=;"\r\ninstruction;output\r\n"Grüße, Kuss";b\r\n',
+        '"instruction\n";output;"note, or\nnotes, all, of, them"\nGrüße, Kuss;b;n\n',
+        'SEP=\t\ninstruction\toutput\nGrüße, Kuss\tb\n',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_the_separator_is_found_where_excel_names_it_and_beyond_a_line_end_in_quotes(
+    bring, dataset, tmp_path, text, encoding
+):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(text.encode(encoding))
+    bring(path)
+    assert stored(dataset, "instruction", "output") == [("Grüße, Kuss", "b")]
+
+
+def test_lines_are_counted_from_the_files_first_also_where_it_names_the_separator(bring, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("sep=;\ninstruction;output\na;b\n;c\n")
+    assert [line for line, _, _ in reasons(bring(path))] == [4]
+
+
+def test_an_old_excel_file_is_refused_with_a_way_out(bring, tmp_path):
+    path = tmp_path / "rows.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600)
+    with pytest.raises(Refused, match=r"rows\.xls is in the format of old Excel files .*; save it as XLSX or CSV"):
+        bring(path)

@@ -444,8 +444,6 @@ def test_it_saves_problems_as_csv_without_formulas_and_as_jsonl(dataset, admin, 
     actions.import_file(dataset, path=file(row(1), "=1+1"), file_name="rows.jsonl", by=admin)
     batch = dataset.imports.get()
     client = logged_in(admin)
-    (line,) = csv.DictReader(
-        io.StringIO(client.get(address("report", dataset, batch.pk, "csv")).content.decode("utf-8-sig"))
-    )
+    (line,) = csv.DictReader(io.StringIO(body(client.get(address("report", dataset, batch.pk, "csv")))))
     assert (line["line"], line["row"]) == ("2", "'=1+1")
-    assert json.loads(client.get(address("report", dataset, batch.pk, "jsonl")).content)["line"] == 2
+    assert json.loads(body(client.get(address("report", dataset, batch.pk, "jsonl"))))["line"] == 2

@@ -24,7 +24,7 @@ def columnar_rows(source: Source) -> Iterator[Record]:
     with _opened(source) as batches:
         for batch in batches:
             columns = [_listed(column) for column in batch.columns]
-            size += sum(len(value) for column in columns for value in column if isinstance(value, str))
+            size += sum(len(value) for column in columns for value in column if isinstance(value, str | bytes))
             check_unpacked(source.name, size)
             for values in zip(*columns, strict=True):
                 line += 1
@@ -32,13 +32,23 @@ def columnar_rows(source: Source) -> Iterator[Record]:
 
 
 def _listed(column: Any) -> list[Any]:
-    """A column as Python values; of a dictionary's texts each is made once."""
+    """A column as Python values; of a dictionary's texts each is made once. Bytes that are UTF-8 are text."""
     import pyarrow  # noqa: PLC0415  (see above)
 
+    if pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type):
+        return [_as_text(value) for value in column.to_pylist()]
     if not pyarrow.types.is_dictionary(column.type):
         return list(column.to_pylist())
     texts = column.dictionary.to_pylist()
     return [None if place is None else texts[place] for place in column.indices.to_pylist()]
+
+
+def _as_text(value: bytes | None) -> str | bytes | None:
+    """Older programs write texts as bytes, and say so nowhere."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 class _Batches:

@@ -1,4 +1,4 @@
-"""Which encoding a text is in, by the bytes that are given: UTF-8 with or without BOM, UTF-16, or an older one."""
+"""Which encoding a text is in, by the bytes that are given: UTF-8 with or without BOM, UTF-16, -32, or an older one."""
 
 import codecs
 import io
@@ -15,7 +15,9 @@ LEGACY = {"cp1252", "latin_1", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257",
           "iso8859_7", "iso8859_9", "iso8859_15", "koi8_r", "mac_roman", "shift_jis", "cp932", "euc_jp", "gb18030",
           "big5", "euc_kr", "cp949"}  # fmt: skip
 WESTERN = ("", "latin_1", "cp1250", "cp1252", "cp1254", "cp1257", "iso8859_2", "iso8859_9", "iso8859_15")
-MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+         (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+"""The longer mark first: that of UTF-32 begins as that of UTF-16."""
 SAMPLE = 2**16  # bytes of lines that are not UTF-8, from which the encoding is told
 
 

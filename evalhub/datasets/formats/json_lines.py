@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from evalhub.datasets.formats.decoding import DECODER, json_problem
 from evalhub.datasets.formats.encodings import text_of
 from evalhub.datasets.formats.limits import MAX_LINE
-from evalhub.datasets.formats.records import MAX_RAW, Problem, Record, Source, as_record
+from evalhub.datasets.formats.records import Problem, Record, Source, as_record
 
 BLANK = "\ufeff \t\r\n"
 
@@ -19,12 +19,12 @@ def json_lines(source: Source) -> Iterator[Record | Problem]:
             if not bare:
                 continue
             if len(line) == MAX_LINE:
-                yield Problem(number, "", f"The line is longer than {MAX_LINE // 10**6} MB.", line[:MAX_RAW])
+                yield Problem(number, "", f"The line is longer than {MAX_LINE // 10**6} MB.", line)
                 continue
             try:
-                yield as_record(number, DECODER.decode(bare), line)
+                yield as_record(number, DECODER.decode(bare), line.rstrip("\r\n"))
             except (ValueError, RecursionError) as error:
-                yield json_problem(number, line, error)
+                yield json_problem(number, line.rstrip("\r\n"), error)
 
 
 def _lines(text: io.TextIOWrapper) -> Iterator[tuple[int, str]]:

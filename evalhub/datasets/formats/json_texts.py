@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from evalhub.datasets.formats.decoding import Twice
+from evalhub.datasets.formats.decoding import BadRow
 from evalhub.datasets.formats.encodings import text_of
 from evalhub.datasets.formats.json_window import TooLong, Window
 from evalhub.datasets.formats.limits import MAX_LINE
-from evalhub.datasets.formats.records import MAX_RAW, SPLITS, Problem, Record, Source, Unreadable, as_record
+from evalhub.datasets.formats.records import SPLITS, Problem, Record, Source, Unreadable, as_record
 
 KEYS = ("data", "rows", "examples", "items", "instances", "records", "train")
 """Under which of several lists of objects the rows are, where no two of them are sides of a split."""
@@ -25,9 +25,17 @@ def json_text(source: Source) -> Iterator[Record | Problem]:
         try:
             yield from _in_a_row(window)
             return
-        except TooLong:
-            pass
-    yield from _nested(source)
+        except Nested as found:
+            keys = found.keys
+    yield from _under(source, keys or _row_keys_of(source))
+
+
+class Nested(Exception):
+    """The text is one object that holds the rows: under these keys, or under keys that are still to be found."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.keys = keys
 
 
 def _too_long(window: Window) -> Unreadable:
@@ -50,45 +58,33 @@ def _listed(window: Window, split: str = "") -> Iterator[Record | Problem]:
 def _item(window: Window, count: int, split: str = "") -> Record | Problem:
     line = count if window.line == 1 else window.line
     try:
-        value, raw = window.value()
-    except Twice as error:
-        return Problem(line, str(error), f"The row names “{error}” twice.")
+        return as_record(line, window.value(), window.raw, split)
+    except BadRow as error:
+        return Problem(line, error.field, error.reason, window.raw)
     except TooLong:
         raise _too_long(window) from None
-    return as_record(line, value, raw, split)
 
 
 def _in_a_row(window: Window) -> Iterator[Record | Problem]:
-    """Objects one after the other, with or without commas; a lone one may hold the rows.
+    """Objects one after the other, with or without commas.
 
-    Raises TooLong where the first is longer than any row may be.
+    Raises Nested where a lone one holds the rows, or is longer than any row may be.
     """
     count = 0
     while window.peek():
         count += 1
         line = count if window.line == 1 else window.line
         try:
-            value, raw = window.value()
-        except Twice as error:
-            yield Problem(line, str(error), f"The row names “{error}” twice.")
-            continue
+            value = window.value()
+            found = as_record(line, value, window.raw)
+        except BadRow as error:
+            value, found = error.value, Problem(line, error.field, error.reason, window.raw)
         except TooLong:
-            if count > 1:
-                raise _too_long(window) from None
-            raise
+            raise (_too_long(window) if count > 1 else Nested()) from None
         if count == 1 and not window.peek() and (keys := _row_keys(value)):
-            yield from _inside(value, keys)
-        else:
-            yield as_record(line, value, raw)
+            raise Nested(keys)
+        yield found
         window.take(",")
-
-
-def _inside(value: dict[str, Any], keys: Sequence[str]) -> Iterator[Record | Problem]:
-    number = 0
-    for key in keys:
-        for item in value[key]:
-            number += 1
-            yield as_record(number, item, str(item)[:MAX_RAW], _split_of(key))
 
 
 def _row_keys(value: Any) -> list[str]:
@@ -119,15 +115,19 @@ def _split_of(key: str) -> str:
 
 
 # --- an object longer than any row may be -------------------------------------------------------
-def _nested(source: Source) -> Iterator[Record | Problem]:
-    """The rows under a key of a large object: gone through once for its keys, once for the rows."""
-    keys, lists = _keys_of(source)
-    wanted = chosen(keys, lists)
+def _row_keys_of(source: Source) -> list[str]:
+    """As _row_keys, of an object that fits into no memory: it is gone through once. Raises Unreadable."""
+    wanted = chosen(*_keys_of(source))
     if not wanted:
         raise Unreadable(
             f"{source.name} is one object of more than {MAX_LINE // 10**6} MB; its rows are wanted as one list of "
             f"objects, or as lists named train, validation and test."
         )
+    return wanted
+
+
+def _under(source: Source, wanted: Sequence[str]) -> Iterator[Record | Problem]:
+    """The rows of the lists under these keys of the object."""
     with text_of(source) as text:
         window = Window(source.name, text)
         for key in _entries(window):
@@ -154,7 +154,7 @@ def _entries(window: Window) -> Iterator[str]:
     """Key after key of an object; whoever asks for the next one has gone past the value."""
     window.take("{")
     while not window.take("}"):
-        key, _ = window.value()
+        key = window.value()
         if not isinstance(key, str) or not window.take(":"):
             raise window.broken("a key with a colon is needed")
         yield key

@@ -5,9 +5,9 @@ import json
 import re
 from typing import Any
 
-from evalhub.datasets.formats.decoding import DECODER, LENIENT, UNTERMINATED, Twice
+from evalhub.datasets.formats.decoding import DECODER, LENIENT, UNTERMINATED, BadRow, bad_row
 from evalhub.datasets.formats.limits import MAX_LINE
-from evalhub.datasets.formats.records import MAX_RAW, Unreadable
+from evalhub.datasets.formats.records import Unreadable
 
 NOT_BLANK = re.compile("[^\ufeff \t\r\n]")
 PIECE = 2**18  # characters read at a time
@@ -23,6 +23,7 @@ class Window:
     def __init__(self, name: str, text: io.TextIOWrapper) -> None:
         self.name, self.text = name, text
         self.buffer, self.at, self.line, self.ended = "", 0, 1, False
+        self.raw = ""  # the text of the value that was stepped over last
 
     def peek(self) -> str:
         """The next character that is not white space; "" at the end."""
@@ -40,16 +41,20 @@ class Window:
             self._skip_to(self.at + 1)
         return found
 
-    def value(self) -> tuple[Any, str]:
-        """The next value and the beginning of its text. Raises Unreadable, TooLong; Twice after stepping over it."""
+    def value(self) -> Any:
+        """The next value; its text is then in `raw`. Raises Unreadable, TooLong; BadRow after stepping over it."""
         try:
             value, end = self._decoded(DECODER)
-        except Twice:
-            self._skip_to(self._decoded(LENIENT)[1])
+        except BadRow as error:
+            error.value, end = self._decoded(LENIENT)
+            self._step_to(end)
             raise
-        raw = self.buffer[self.at : min(end, self.at + MAX_RAW)]
+        self._step_to(end)
+        return value
+
+    def _step_to(self, end: int) -> None:
+        self.raw = self.buffer[self.at : end]
         self._skip_to(end)
-        return value, raw
 
     def broken(self, why: str) -> Unreadable:
         return Unreadable(f"{self.name} is broken JSON at line {self.line}: {why}.")
@@ -62,9 +67,9 @@ class Window:
                 value, end = decoder.raw_decode(self.buffer, self.at)
                 if end < len(self.buffer) or self.ended:
                     return value, self._fitting(end)
-            except Twice:
-                raise
             except (ValueError, RecursionError) as error:
+                if found := bad_row(error):
+                    raise found from None
                 self._look_whether_hopeless(error)
             self._more(piece)
             piece *= 2

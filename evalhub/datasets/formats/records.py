@@ -1,10 +1,12 @@
 """What every format gives: records, problems with their line, and one sentence for a file that cannot be read."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-MAX_RAW = 500  # characters of a refused row that are kept in its Problem
+MAX_RAW = 500  # characters of a refused row that are kept with its import
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 WORDS = {"json": "JSON", "jsonl": "JSONL", "csv": "CSV", "xlsx": "XLSX", "parquet": "Parquet", "arrow": "Arrow"}
 SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
@@ -28,19 +30,22 @@ def storable(text: str) -> str:
 class Record:
     """One row as it stands in the file. `line` counts from 1 (in XLSX, Parquet, Arrow and one-line JSON: the row).
 
-    `split`: the side that the row's place in the file names ({"train": […]}), in the file's own word.
+    `split`: the side that the row's place in the file names ({"train": […]}), in the file's own word. `raw`: its text
+    as it stands in the file, broken bytes as lone surrogates; empty in XLSX, Parquet and Arrow, which have cells.
     """
 
     line: int
     values: dict[str, Any]
     split: str = ""
+    raw: str = ""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why one row cannot be taken: line from 1, the field if one is to blame, one sentence, the row's beginning.
+    """Why one row cannot be taken: line from 1, the field if one is to blame, one sentence, and the row.
 
-    `file`: which file of a folder it stands in; empty where there is one only.
+    `raw`: its text as it stands in the file, or its cells as JSON. `file`: which file of a folder it stands in; empty
+    where there is one only.
     """
 
     line: int
@@ -50,8 +55,13 @@ class Problem:
     file: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("field", "reason", "raw", "file"):
+        for name in ("field", "reason", "file"):
             object.__setattr__(self, name, storable(getattr(self, name)))
+
+    @property
+    def shortened(self) -> "Problem":
+        """As it is kept with an import and shown on a page: the row's beginning, without what no database holds."""
+        return replace(self, raw=storable(self.raw[:MAX_RAW]))
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,7 @@ def kind_of(value: Any) -> str:
         bool: "true or false",
         int: "a number",
         float: "a number",
+        bytes: "bytes",
     }
     return kinds.get(type(value), "null" if value is None else f"a {type(value).__name__}")
 
@@ -102,5 +113,10 @@ def kind_of(value: Any) -> str:
 def as_record(line: int, value: Any, raw: str, split: str = "") -> Record | Problem:
     """A decoded value as a row; a Problem for what has no named fields."""
     if isinstance(value, dict):
-        return Record(line, value, split)
-    return Problem(line, "", f"The row is {kind_of(value)}; an object with named fields is needed.", raw[:MAX_RAW])
+        return Record(line, value, split, raw)
+    return Problem(line, "", f"The row is {kind_of(value)}; an object with named fields is needed.", raw)
+
+
+def cells_as_json(cells: Mapping[str, Any] | Sequence[Any]) -> str:
+    """A row of cells that has no text of its own, whole."""
+    return json.dumps(cells, ensure_ascii=False, default=str)

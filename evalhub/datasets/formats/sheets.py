@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 
 from evalhub.datasets.formats.limits import MAX_BLANK, MAX_COLUMNS, MAX_SHEET, check_unpacked
-from evalhub.datasets.formats.records import MAX_RAW, Problem, Record, Source, Unreadable
+from evalhub.datasets.formats.records import Problem, Record, Source, Unreadable, cells_as_json
 from evalhub.datasets.formats.tables import table_row
 from evalhub.datasets.formats.unpacking import plain_file
 
@@ -62,7 +62,13 @@ def _row(source: Source, number: int, cells: tuple[Any, ...]) -> Record | Proble
     if beyond.count(None) + beyond.count("") == len(beyond):
         return table_row(number, source.columns, list(cells[:MAX_COLUMNS]))
     reason = f"The row has a cell beyond column {MAX_COLUMNS:,}; the header has {len(source.columns)}."
-    return Problem(number, "", reason, str(list(cells[: len(source.columns)]))[:MAX_RAW])
+    return Problem(number, "", reason, cells_as_json(_to_the_last(cells)))
+
+
+def _to_the_last(cells: tuple[Any, ...]) -> list[Any]:
+    """The cells up to the last one with content."""
+    filled = [at for at, cell in enumerate(cells) if cell not in (None, "")]
+    return list(cells[: filled[-1] + 1])
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evalhub.datasets.formats.records import MAX_RAW, Problem, Record, Unreadable, storable
+from evalhub.datasets.formats.records import Problem, Record, Unreadable, cells_as_json, storable
 
 
 def header(name: str, cells: list[str]) -> tuple[str, ...]:
@@ -17,14 +17,14 @@ def header(name: str, cells: list[str]) -> tuple[str, ...]:
     return columns
 
 
-def table_row(line: int, columns: tuple[str, ...], cells: list[Any]) -> Record | Problem | None:
-    """A table's row as a record; None where every cell is empty."""
+def table_row(line: int, columns: tuple[str, ...], cells: list[Any], raw: str = "") -> Record | Problem | None:
+    """A table's row as a record; None where every cell is empty. `raw`: its text, where it has one."""
     if all(cell is None or cell == "" for cell in cells):
         return None
     extra = [cell for cell in cells[len(columns) :] if cell not in (None, "")]
     if extra or (len(cells) < len(columns) and len(cells) == 1):
         fields = "1 field" if len(cells) == 1 else f"{len(cells)} fields"
         reason = f"The row has {fields}; the header has {len(columns)}."
-        return Problem(line, "", reason, str(cells)[:MAX_RAW])
+        return Problem(line, "", reason, raw or cells_as_json(cells))
     padded = cells[: len(columns)] + [None] * (len(columns) - len(cells))
-    return Record(line, {name: cell for name, cell in zip(columns, padded, strict=True) if name})
+    return Record(line, {name: cell for name, cell in zip(columns, padded, strict=True) if name}, raw=raw)

@@ -1,9 +1,6 @@
 """Importing a file: upload, look at it, store it, see what was set aside."""
 
-import csv
 import hashlib
-import io
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions, incoming
-from evalhub.datasets.cells import harmless_cell
 from evalhub.datasets.forms import LABELS, ImportForm, UploadForm
 from evalhub.datasets.glancing import glance
 from evalhub.datasets.importing import Preview, Unreadable, preview
 from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.datasets.selection import title_of
+from evalhub.datasets.setting_aside import as_csv, as_jsonl, file_is_kept
 from evalhub.datasets.views.common import back_with, dataset_for, person
 from evalhub.errors import Refused
 
@@ -156,7 +153,8 @@ def batch(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -
     found = get_object_or_404(ImportBatch.objects.select_related("created_by"), dataset=dataset, pk=pk)
     context = {
         "project": project, "dataset": dataset, "here": "data", "batch": found,
-        "problems": found.problems[:SHOWN_PROBLEMS], "may_curate": may(person(request), project, Right.CURATE),
+        "problems": found.problems[:SHOWN_PROBLEMS], "kept": file_is_kept(found),
+        "may_curate": may(person(request), project, Right.CURATE),
     }  # fmt: skip
     return render(request, "datasets/batch.html", context)
 
@@ -201,27 +199,16 @@ def _changed(
 
 @login_required
 @require_safe
-def batch_report(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, ending: str) -> HttpResponse:
-    """The rows that were set aside, as CSV for people (no cell is a formula) or JSONL for programs."""
+def batch_report(
+    request: HttpRequest, project_slug: str, dataset_slug: str, pk: int, ending: str
+) -> StreamingHttpResponse:
+    """The rows that were set aside, as CSV for people or JSONL for programs, sent while the file is read again."""
     _, dataset = dataset_for(request, project_slug, dataset_slug, Right.VIEW_DATA)
     found = get_object_or_404(ImportBatch, dataset=dataset, pk=pk)
-    write = _csv_report if ending == "csv" else _jsonl_report
-    response = HttpResponse(write(found), content_type="text/csv" if ending == "csv" else "application/x-ndjson")
+    lines, kind = (as_csv(found), "text/csv") if ending == "csv" else (as_jsonl(found), "application/x-ndjson")
+    response = StreamingHttpResponse(lines, content_type=f"{kind}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="import-{found.pk}-problems.{ending}"'
     return response
-
-
-def _csv_report(found: ImportBatch) -> str:
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["file", "line", "field", "reason", "row"])
-    for item in found.problems:
-        table.writerow([harmless_cell(item.get(name, "")) for name in ("file", "line", "field", "reason", "raw")])
-    return "\ufeff" + text.getvalue()
-
-
-def _jsonl_report(found: ImportBatch) -> str:
-    return "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in found.problems)
 
 
 @login_required
@@ -232,6 +219,6 @@ def batch_file(
     """The file as it was uploaded."""
     _, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     found = get_object_or_404(ImportBatch, dataset=dataset, pk=pk)
-    if not found.file.name or not found.file.storage.exists(found.file.name):
+    if not file_is_kept(found):
         raise Http404("The file of this import is no longer kept.")
     return FileResponse(found.file.open("rb"), as_attachment=True, filename=found.file_name)
