@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from evalhub.errors import Refused
+
 
 @contextmanager
 def local_file(stored: Any, *, name: str = "") -> Iterator[Path]:
@@ -28,3 +30,10 @@ def local_file(stored: Any, *, name: str = "") -> Iterator[Path]:
 def _own_path(stored: Any) -> Path | None:
     own = getattr(getattr(stored, "file", stored), "name", "")
     return Path(own).absolute() if isinstance(own, str) and Path(own).is_file() else None
+
+
+def name_of(path: Path) -> str:
+    """The last part of a path that is to be written. Raises Refused where that names nothing, or leads elsewhere."""
+    if path.name in ("", ".."):
+        raise Refused(f"“{path}” names no file or folder to write; give it a name.")
+    return path.name

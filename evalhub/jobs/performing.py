@@ -19,7 +19,7 @@ from evalhub.accounts.permissions import may
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
 from evalhub.jobs.commands import QueueableCommand
-from evalhub.jobs.files import local_file
+from evalhub.jobs.files import local_file, name_of
 from evalhub.jobs.lifecycle import Claim, State, Stopped, Superseded
 from evalhub.jobs.models import Job
 from evalhub.upkeep import Upkeep, beating
@@ -27,6 +27,7 @@ from evalhub.upkeep import Upkeep, beating
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.3  # how often a busy command asks whether somebody wants the end
 OUTPUTS = "jobs/out"  # in storage
+OUT = "out"  # within a job's own folder: what its command writes, and nothing else
 GONE = "The file of this job is no longer kept. Ask for it again, with the file."
 
 
@@ -79,12 +80,19 @@ def _keep(claim: Claim[Job], told: Told, command: QueueableCommand, options: dic
 
 
 def _kept_output(claim: Claim[Job], path: Path) -> dict[str, str]:
-    """The file in storage; a folder becomes a ZIP file."""
+    """The file in storage; a folder becomes a ZIP file, made outside of what it holds."""
     if path.is_dir():
-        path = Path(shutil.make_archive(str(path), "zip", path))
+        path = Path(shutil.make_archive(str(path.parent.parent / path.name), "zip", path))
     name = f"{OUTPUTS}/{claim.pk}-{claim.attempt}{''.join(path.suffixes)[-20:]}"
     with path.open("rb") as file:
         return {"output": default_storage.save(name, File(file)), "output_name": path.name}
+
+
+def place_in(folder: Path, asked: str) -> Path:
+    """Where the command is to write what was asked for as `asked`: inside the folder, which is made. Raises Refused."""
+    place = folder / name_of(Path(asked))
+    folder.mkdir()
+    return place
 
 
 @contextmanager
@@ -93,7 +101,7 @@ def _files(job: Job, command: QueueableCommand) -> Iterator[dict[str, Any]]:
     options = command.completed(job.options)
     with tempfile.TemporaryDirectory(prefix=f"evalhub-job-{job.pk}-") as folder:
         if command.writes and options[command.writes]:
-            options[command.writes] = Path(folder) / Path(str(options[command.writes])).name
+            options[command.writes] = place_in(Path(folder) / OUT, str(options[command.writes]))
         if not job.file.name:
             yield options
             return

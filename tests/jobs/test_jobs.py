@@ -1,8 +1,11 @@
 """Commands as jobs: handed over, carried out once, told, refused, stopped, lost and taken up again."""
 
 import json
+import tempfile
+import zipfile
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -93,6 +96,32 @@ def test_a_folder_arrives_as_a_folder(project, admin, tmp_path, a_worker):
     assert {path.name for path in (tmp_path / "there").iterdir()} == names
     assert "report.json" in names
     assert (tmp_path / "there/ratings.csv").read_bytes() == (tmp_path / "here/ratings.csv").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "/", "a/.."])
+def test_a_job_writes_into_its_own_folder_or_not_at_all(project, admin, name):
+    study = rated_study(project, admin, items=6)
+    options = {"study": study.slug, "out": name}
+    job = actions.request_job(project, command="report", title="Report", options=options, by=admin)
+    before = set(Path(tempfile.gettempdir()).iterdir())
+    worked_off()
+    job.refresh_from_db()
+    assert (job.state, job.output.name) == ("failed", "")
+    assert "names no file or folder to write" in job.message
+    assert not [path for path in set(Path(tempfile.gettempdir()).iterdir()) - before if "evalhub" in path.name]
+
+
+def test_the_zip_file_of_a_folder_holds_that_folder_alone(project, admin):
+    study = rated_study(project, admin, items=6)
+    options = {"study": study.slug, "out": "../out"}
+    job = actions.request_job(project, command="report", title="Report", options=options, by=admin)
+    worked_off()
+    job.refresh_from_db()
+    with zipfile.ZipFile(job.output) as archive:
+        names = {name for name in archive.namelist() if not name.endswith("/")}
+    assert (job.state, job.output_name) == ("succeeded", "out.zip")
+    assert {"ratings.csv", "report.json"} <= names
+    assert all(name.endswith((".csv", ".json", ".svg")) for name in names)
 
 
 def test_a_right_that_was_taken_away_meanwhile_is_gone(ratings, admin):
