@@ -8,9 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from evalhub.accounts.models import User
-from evalhub.datasets.actions.locking import locked, locked_with
+from evalhub.datasets.actions.locking import lock, locked, locked_with
 from evalhub.datasets.actions.noting import noted
-from evalhub.datasets.clusters import members_of
+from evalhub.datasets.clusters import cluster_of
 from evalhub.datasets.models import Change, ChangedExample, Dataset, Example
 from evalhub.datasets.prompts import PROMPT
 from evalhub.datasets.selection import same_prompt
@@ -85,19 +85,20 @@ def _is_rival(other: Example, example: Example) -> bool:
 
 
 def keep_one(example: Example, *, by: User, expected_revision: int | None = None) -> int:
-    """Reject the duplicates of an example that the last check found; returns how many.
+    """Reject all duplicates of an example that the last check found and nobody has rewritten since; returns how many.
 
     Raises Refused for none, if the one to keep is rejected, or if its revision is not the expected one.
     """
-    others = [other.pk for other in members_of(example) if other.pk != example.pk]
     with transaction.atomic():
-        current, _ = locked_with(example, others, revision=expected_revision)
+        held = lock({example.pk, *cluster_of(example)})
+        current = locked(example, revision=expected_revision)
         if current.state == Example.State.REJECTED:
             raise Refused("This one is rejected itself, so none of the others was. Look at them again.")
-        change = decide(example.dataset, others, approving=False, by=by, reason=f"Duplicate of {example}")
+        others = [pk for pk in cluster_of(current) if pk in held and pk != current.pk]
+        change = decide(current.dataset, others, approving=False, by=by, reason=f"Duplicate of {current}")
         if not change.count:
             raise Refused("There is no other example left to reject; nothing was changed.")
-        noted(example.dataset, by, "reject", f"{many(change.count)} like example {example.pk}", change=change.pk)
+        noted(current.dataset, by, "reject", f"{many(change.count)} like example {current.pk}", change=change.pk)
     return change.count
 
 

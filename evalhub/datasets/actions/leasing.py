@@ -56,8 +56,10 @@ def next_to_review(
     rows = beyond(_free(chosen, by), place, wanted.order, back=back) if place else _free(chosen, by)
     let_go(dataset, by=by)
     for example in rows.defer("metadata", "history")[:TRIES]:
-        if hold(example, by=by) and chosen.filter(pk=example.pk).exists():  # else somebody was quicker
-            return example
+        if hold(example, by=by):
+            if chosen.filter(pk=example.pk).exists():
+                return example
+            let_go(dataset, by=by)  # somebody decided about it at this moment
     return None
 
 

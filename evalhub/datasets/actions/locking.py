@@ -33,6 +33,6 @@ def locked_with(
     return current, list(found.values())
 
 
-def lock(pks: Collection[int]) -> None:
-    """Hold these examples; a statement after this one sees them as they stay."""
-    len(Example.objects.select_for_update().filter(pk__in=pks).order_by("id").values_list("pk"))
+def lock(pks: Collection[int]) -> set[int]:
+    """Hold these examples, and say which there are; a statement after this one sees them as they stay."""
+    return set(Example.objects.select_for_update().filter(pk__in=pks).order_by("id").values_list("pk", flat=True))

@@ -1,6 +1,6 @@
 """One example: its texts and what changed, where it comes from, and the decision about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -42,26 +42,27 @@ def form_of(found: Example) -> ExampleForm:
 
 
 def _page(request: HttpRequest, project: Project, found: Example, form: ExampleForm, status: int = 200) -> HttpResponse:
+    rivals = list(same_prompt(found)[:3])
     context = {
         "project": project, "dataset": found.dataset, "here": "data", "example": found, "form": form,
         "title": title_of(vars(found)), "events": history_of(found), "origin": origin_of(found),
-        "rivals": list(same_prompt(found)[:3]),
+        "rivals": rivals,
         "entries": found.version_entries.select_related("version").order_by("-version__number")[:5],
         "editing": "edit" in request.GET or status != 200,
         "may_curate": may(person(request), project, Right.CURATE),
-        **change_shown(found),
+        **change_shown(found, rivals),
     }  # fmt: skip
     return render(request, "datasets/example.html", context, status=status)
 
 
-def change_shown(found: Example) -> dict[str, Any]:
-    """The output as a change: of the revision before, or of the approved example that a proposal would replace."""
+def change_shown(found: Example, rivals: Sequence[Example]) -> dict[str, Any]:
+    """The output as a change: of the revision before, or of the first example that asks the same as a proposal."""
     before, of = "", ""
     last = found.revisions.filter(number__lt=found.revision_number).order_by("-number").first()
     if last and last.values:
         before, of = last.values["output"], f"revision {last.number}"
-    elif found.state == Example.State.PROPOSED and (rival := same_prompt(found).first()):
-        before, of = rival.output, str(rival)
+    elif found.state == Example.State.PROPOSED and rivals:
+        before, of = rivals[0].output, str(rivals[0])
     elif answer := found.origin.get("answer"):
         before, of = str(answer), "the answer that was corrected"
     return {"before": before, "before_of": of, "pieces": pieces(before, found.output) if of else []}

@@ -17,7 +17,7 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.changes import last_change
-from evalhub.datasets.clusters import members_of
+from evalhub.datasets.clusters import cluster_of, members_of, shown_of
 from evalhub.datasets.forms import ExampleForm
 from evalhub.datasets.history import history_of, origin_of
 from evalhub.datasets.listing import chips_of, flag_name, light_title
@@ -79,23 +79,28 @@ def _page(
     *, status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     by, dataset = person(request), found.dataset
+    rivals = list(same_prompt(found)[:3]) if found.state == Example.State.PROPOSED else []
     context = {
         "project": project, "dataset": dataset, "here": "data", "example": found, "wanted": wanted, "form": form,
         "title": title_of(vars(found)), "place": place_of(found, wanted.order), "events": history_of(found),
         "origin": origin_of(found), "flags": _flags(found),
-        "rivals": list(same_prompt(found)[:3]) if found.state == Example.State.PROPOSED else [],
+        "rivals": rivals,
         "holder": actions.holder_of(found, but=by), "last_change": last_change(dataset, by=by),
         "waits_for_other": dataset.second_approval and found.first_approver_id == by.pk,
-        **change_shown(found), **_alike(found), **_around(found, wanted),
+        **change_shown(found, rivals), **_alike(found), **_around(found, wanted),
     }  # fmt: skip
     return render(request, "datasets/reviewed.html", context, status=status)
 
 
 def _alike(found: Example) -> dict[str, Any]:
-    """Its duplicates, with it, and whether there is one to choose among them."""
-    members = members_of(found)
+    """Its duplicates, with it, how many more there are, and whether there is one to choose among them."""
+    cluster = cluster_of(found)
+    members = shown_of(found, cluster)
     left = [member for member in members if member.state != Example.State.REJECTED]
-    return {"members": members if len(members) > 1 else [], "choosing": len(left) > 1}
+    return {
+        "members": members if len(members) > 1 else [], "alike": len(cluster), "unshown": len(cluster) - len(members),
+        "choosing": len(left) > 1 or len(cluster) > len(members),
+    }  # fmt: skip
 
 
 def _flags(found: Example) -> list[tuple[str, str, str]]:
