@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from django.core.management import CommandError
 
 from evalhub.accounts.models import AuditEvent
 from evalhub.datasets import actions
@@ -94,6 +95,28 @@ def test_it_keeps_no_threshold_that_means_nothing(dataset, admin, arguments, par
     assert part in no("datasets keep-thresholds", *arguments)
     dataset.refresh_from_db()
     assert dataset.thresholds == {}
+
+
+# --- checks -------------------------------------------------------------------------------------
+def test_it_lists_and_shows_the_runs_of_the_checks_with_their_flags(dataset, example, admin):
+    assert "has not been checked yet" in tried("checks list", HERE)
+    actions.edit_example(example, by=admin, values={"output": "Write to ada@lovelace-engines.net"})
+    run = actions.check_examples(dataset, by=admin)
+    part = actions.check_examples(dataset, by=admin, query="state=approved")
+    assert [(one["check"], one["filter"]) for one in answer("checks list")["checks"]] == [
+        (part.pk, "state=approved"), (run.pk, ""),
+    ]  # fmt: skip
+    shown = answer("checks show", run.pk)
+    assert (shown["examples"], shown["settings"]["too_few"], shown["by"]) == (1, 500, "ines")
+    found = answer("checks flags", run.pk)
+    served = logged_in(admin).get(f"{API}content-copy/checks/{run.pk}/flags/").json()["results"]
+    assert found == {"check": run.pk, "count": len(served), "flags": served}
+    assert {flag["kind"] for flag in answer("checks flags", run.pk, "--kind=personal")["flags"]} == {"personal"}
+    assert len(answer("checks flags", run.pk, "--limit=1")["flags"]) == 1
+    assert "personal" in tried("checks flags", str(run.pk), HERE)
+    assert "No flags." in tried("checks flags", str(part.pk), HERE, "--kind=leaks")
+    with pytest.raises(CommandError, match="invalid choice"):
+        tried("checks flags", str(run.pk), HERE, "--kind=nonsense")
 
 
 # --- imports ------------------------------------------------------------------------------------

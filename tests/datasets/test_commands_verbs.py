@@ -20,7 +20,8 @@ LOOK = {
     "datasets list": [], "datasets show": [HERE], "datasets readiness": [HERE], "datasets thresholds": [HERE],
     "imports list": [HERE], "imports show": ["1", HERE], "examples list": [HERE], "examples show": ["1", HERE],
     "examples duplicates": ["1", HERE], "views list": [HERE], "changes list": [HERE], "versions list": [HERE],
-    "versions show": [HERE, "--version=1"],
+    "versions show": [HERE, "--version=1"], "checks list": [HERE], "checks show": ["1", HERE],
+    "checks flags": ["1", HERE],
 }  # fmt: skip
 CHANGE = {
     "datasets create": ["--name=New"], "datasets describe": [HERE, "--description=Own words"],

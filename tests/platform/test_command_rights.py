@@ -19,6 +19,7 @@ COMMANDS = {
     "add_member": ["olu", "--role=expert"],
     "datasets": ["show", "--dataset=Copy"],
     "imports": ["list", "--dataset=Copy"],
+    "checks": ["list", "--dataset=Copy"],
     "examples": ["list", "--dataset=Copy"],
     "views": ["list", "--dataset=Copy"],
     "changes": ["list", "--dataset=Copy"],
@@ -44,7 +45,7 @@ COMMANDS = {
     "export_ratings": ["first", "--out=ratings.csv"],
     "report": ["first"],
 }
-LISTING = {"datasets", "imports", "examples", "views", "changes", "versions"}  # tests/datasets/test_commands_verbs.py
+LISTING = {"datasets", "imports", "checks", "examples", "views", "changes", "versions"}  # each verb: datasets' tests
 READING = LISTING | {"export_examples", "compare_versions", "data_card", "export_ratings", "report"}
 
 
