@@ -29,6 +29,7 @@ PHRASES = {
     "cancel_import": "Stopped {target}",
     "retry_import": "Let {target} go on",
     "propose_example": "Proposed {target}",
+    "propose_again": "Proposed {target} once more",
     "edit_example": "Edited {target}",
     "approve": "Approved {target}",
     "reject": "Rejected {target}",

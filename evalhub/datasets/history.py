@@ -1,9 +1,10 @@
 """What happened to an example, newest first: revisions, decisions, comments, and where it came from. Reads only."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
+from typing import Any
 
 from evalhub.accounts.models import User
 from evalhub.datasets.models import Example
@@ -13,6 +14,7 @@ ORIGINS = {
     "study": "From the study", "item": "Item", "arm": "Arm", "rater": "Corrected by", "score": "Mean score there",
     "answer": "Answer before", "version": "Version of the item",
 }  # fmt: skip
+AGAIN = "again"  # in an origin: those of later proposals of the same text
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,19 @@ def _comments(example: Example) -> Iterator[Event]:
 
 
 def origin_of(example: Example) -> list[tuple[str, object]]:
-    """(what it is, value) of where a proposal comes from, in words."""
-    named = [(ORIGINS[name], example.origin[name]) for name in ORIGINS if example.origin.get(name) not in (None, "")]
-    others = [(name.capitalize(), value) for name, value in example.origin.items() if name not in ORIGINS]
+    """(what it is, value) of where a proposal comes from, in words; and from where it was proposed once more."""
+    origin = dict(example.origin)
+    again = origin.pop(AGAIN, [])
+    return [*_in_words(origin), *(("Proposed again", _in_a_line(other)) for other in again)]
+
+
+def _in_words(origin: Mapping[str, Any]) -> list[tuple[str, object]]:
+    named = [(ORIGINS[name], origin[name]) for name in ORIGINS if origin.get(name) not in (None, "")]
+    others = [(name.capitalize(), value) for name, value in origin.items() if name not in ORIGINS]
     return named + others
+
+
+def _in_a_line(origin: Mapping[str, Any]) -> str:
+    """Without the answer, which is long."""
+    short = {name: value for name, value in origin.items() if name != "answer"}
+    return ", ".join(f"{label}: {value}" for label, value in _in_words(short))

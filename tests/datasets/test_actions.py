@@ -7,6 +7,7 @@ import pytest
 
 from evalhub.accounts.models import AuditEvent
 from evalhub.datasets import actions
+from evalhub.datasets.entries import FROZEN
 from evalhub.datasets.export import PromptShape, prompt_rows, training_rows
 from evalhub.datasets.exporting.extracts import of_version
 from evalhub.datasets.exporting.lines import jsonl
@@ -91,7 +92,7 @@ def test_it_approves_and_rejects_once(dataset, admin):
 def test_it_proposes_the_same_text_once(dataset, example, admin):
     first = actions.propose_example(dataset, by=admin, values={**VALUES, "output": "New"}, origin={"item": 3})
     again = actions.propose_example(dataset, by=admin, values={**VALUES, "output": " New\n"}, origin={"item": 4})
-    assert (again.pk, again.origin) == (first.pk, {"item": 3})
+    assert (again.pk, again.origin) == (first.pk, {"item": 3, "again": [{"item": 4}]})
     assert actions.propose_example(dataset, by=admin, values=VALUES, origin={}).pk == example.pk
 
 
@@ -209,7 +210,8 @@ def test_it_hashes_what_the_download_holds(dataset, admin, file):
     fill(dataset, admin, file, *map(row, range(12)))
     version = actions.freeze_version(dataset, by=admin)
     lines = [json.loads(line) for line in jsonl(of_version(version), "alpaca")]
-    canonical = (json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in lines)
+    texts = [{name: line[name] for name in (*FROZEN, "split")} for line in lines]
+    canonical = (json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")) for line in texts)
     digests = sorted(hashlib.sha256(text.encode()).hexdigest() for text in canonical)
     assert hashlib.sha256("\n".join(digests).encode()).hexdigest() == version.data_hash
 

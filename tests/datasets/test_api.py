@@ -52,8 +52,8 @@ def test_it_walks_the_loop_of_data(project, admin):
 def test_it_proposes_and_approves(dataset, admin):
     client = logged_in(admin)
     address = f"{BASE}content-copy/examples/"
-    made = send(client, address, {"values": {"instruction": "a", "output": "b"}, "origin": {"item": 1}})
-    assert (made.status_code, made.json()["state"], made.json()["origin"]) == (201, "proposed", {"item": 1})
+    made = send(client, address, {"values": {"instruction": "a", "output": "b"}, "origin": {"note": "typo"}})
+    assert (made.status_code, made.json()["state"], made.json()["origin"]) == (201, "proposed", {"note": "typo"})
     approve = f"{address}{made.json()['id']}/approve/"
     assert send(client, approve, {}).json()["state"] == "approved"
     again = send(client, approve, {})

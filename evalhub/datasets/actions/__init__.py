@@ -17,6 +17,7 @@ from evalhub.datasets.actions.collections import (
 from evalhub.datasets.actions.curation import (
     comment,
     edit_example,
+    propose_by_hand,
     propose_example,
 )
 from evalhub.datasets.actions.deciding import (
@@ -96,6 +97,7 @@ __all__ = [
     "leaks_of",
     "let_go",
     "next_to_review",
+    "propose_by_hand",
     "propose_example",
     "reject",
     "request_bulk",

@@ -1,5 +1,7 @@
 """Examples one by one: edit, propose, comment."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -7,15 +9,20 @@ from django.db import IntegrityError, transaction
 from evalhub.accounts.models import User
 from evalhub.datasets.actions.locking import locked
 from evalhub.datasets.actions.noting import noted
+from evalhub.datasets.history import AGAIN
 from evalhub.datasets.importing import BadValue, clean_values, fingerprint
 from evalhub.datasets.inserting import REVISED
 from evalhub.datasets.models import Change, ChangedExample, Comment, Dataset, Example
 from evalhub.datasets.reading import storable
 from evalhub.datasets.storing import known_prints, revision_of
+from evalhub.datasets.values import as_text, plain_json
 from evalhub.errors import Refused
 
 MOST_COMMENT = 4_000  # characters
 EDIT = "edit"
+GIVEN = ("tool", "author", "reference", "note")  # what a person may say of where a proposal comes from
+MOST_GIVEN = 500  # characters of each
+MOST_AGAIN = 50  # later proposals of one text that are kept with it; the audit log has them all
 
 
 def edit_example(
@@ -38,8 +45,7 @@ def edit_example(
         before |= _unapproved(current)
         current.fingerprint = fingerprint(vars(current))
         current.revision_number += 1
-        _refuse_double(current)
-        current.save()
+        _save(current)
         revision_of(current, by=by, reason=reason).save()
         _undoable(current, before, by=by, reason=reason)
         noted(current.dataset, by, "edit_example", f"example {current.pk}", fields=changed, reason=reason)
@@ -66,28 +72,72 @@ def _undoable(example: Example, before: dict[str, Any], *, by: User, reason: str
 def _cleaned(values: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(values) - set(REVISED))
     if unknown:
-        raise Refused(f"An example has no field “{unknown[0]}” that can be edited.", field=unknown[0])
+        name = storable(unknown[0])[:40]
+        raise Refused(f"An example has no field “{name}” that can be edited.", field=name)
     try:
         return clean_values(values)
     except BadValue as error:
         raise Refused(error.reason, field=error.name) from error
 
 
-def _refuse_double(example: Example) -> None:
-    others = Example.objects.filter(dataset=example.dataset, fingerprint=example.fingerprint).exclude(pk=example.pk)
-    if other := others.first():
-        raise Refused(f"{other} already has exactly these texts; an example stands in a dataset once.", field="output")
+def _save(example: Example) -> None:
+    """Store it. Raises Refused where another example has these texts, also one that got them at this moment."""
+    try:
+        with transaction.atomic():
+            example.save()
+    except IntegrityError as error:
+        twins = Example.objects.filter(dataset=example.dataset_id, fingerprint=example.fingerprint)
+        other = twins.exclude(pk=example.pk).first() or "Another example"
+        raise Refused(
+            f"{other} already has exactly these texts; an example stands in a dataset once.", field="output"
+        ) from error
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An example that somebody proposed. Not `is_new`: the dataset has or had it, and it stands as it was decided."""
+
+    example: Example
+    is_new: bool
 
 
 def propose_example(dataset: Dataset, *, by: User, values: dict[str, Any], origin: dict[str, Any]) -> Example:
-    """A correction or new row that waits for review. Proposing a row that the dataset has or had returns that row."""
-    cleaned = _cleaned(values)
+    """A correction or new row that waits for review. Proposing a row that the dataset has or had returns that row.
+
+    `origin` says where it comes from, as studies know it: of a row that is there it is kept as one more.
+    """
+    return _proposed(dataset, by, values, origin).example
+
+
+def propose_by_hand(dataset: Dataset, *, by: User, values: dict[str, Any], origin: Mapping[str, Any]) -> Proposal:
+    """As propose_example, for people and their programs: `origin` is in their own words, by the names of GIVEN.
+
+    Raises Refused for any other name, so that nobody can claim a study.
+    """
+    return _proposed(dataset, by, values, {name: _own_words(name, value) for name, value in origin.items()})
+
+
+def _own_words(name: str, value: object) -> str:
+    if name not in GIVEN:
+        known = " and ".join([", ".join(GIVEN[:-1]), GIVEN[-1]])
+        raise Refused(f"An origin may say {known}; “{storable(name)[:40]}” is not a person's to say.", field="origin")
+    try:
+        text = as_text(name, value).strip()
+    except BadValue as error:
+        raise Refused(error.reason, field="origin") from error
+    if len(text) > MOST_GIVEN:
+        raise Refused(f"The {name} has {len(text):,} characters; at most {MOST_GIVEN} can be kept.", field="origin")
+    return text
+
+
+def _proposed(dataset: Dataset, by: User, values: dict[str, Any], origin: dict[str, Any]) -> Proposal:
+    cleaned, origin = _cleaned(values), _plain(origin)
     for name in ("instruction", "output"):
         if not cleaned.get(name):
             raise Refused(f"A proposal needs an {name}.", field=name)
     mark = fingerprint(cleaned)
     if known := known_prints(dataset, [mark]):
-        return Example.objects.get(pk=known[mark])
+        return Proposal(_again(known[mark], by, origin), is_new=False)
     try:
         with transaction.atomic():
             example = Example.objects.create(
@@ -96,7 +146,29 @@ def propose_example(dataset: Dataset, *, by: User, values: dict[str, Any], origi
             revision_of(example, by=by, reason="proposed").save()
             noted(dataset, by, "propose_example", f"example {example.pk}", origin=origin)
     except IntegrityError:  # the same proposal, at the same moment
-        return Example.objects.get(dataset=dataset, fingerprint=mark)
+        twin = Example.objects.get(dataset=dataset, fingerprint=mark)
+        return Proposal(_again(twin.pk, by, origin), is_new=False)
+    return Proposal(example, is_new=True)
+
+
+def _plain(origin: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(plain_json("origin", origin))
+    except BadValue as error:
+        raise Refused(error.reason, field="origin") from error
+
+
+def _again(pk: int, by: User, origin: dict[str, Any]) -> Example:
+    """The example as it stands, decided as it is; another origin than those known is kept with it."""
+    with transaction.atomic():
+        example = locked(Example(pk=pk))
+        again = example.origin.get(AGAIN, [])
+        first = {name: value for name, value in example.origin.items() if name != AGAIN}
+        if not origin or origin in (first, *again):
+            return example
+        example.origin = {**first, AGAIN: [*again, origin][:MOST_AGAIN]}
+        Example.objects.filter(pk=pk).update(origin=example.origin)  # its texts and its last change stay
+        noted(example.dataset, by, "propose_again", f"example {pk}", origin=origin)
     return example
 
 

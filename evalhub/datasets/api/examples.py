@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from evalhub.datasets import actions
+from evalhub.datasets.actions.curation import GIVEN, MOST_GIVEN
 from evalhub.datasets.api.common import RoomView
 from evalhub.datasets.api.paging import PlacePagination, asked_of
 from evalhub.datasets.models import Example, Split
@@ -59,7 +60,10 @@ class EditSerializer(serializers.Serializer[dict[str, Any]]):
 
 class ProposalSerializer(serializers.Serializer[dict[str, Any]]):
     values = serializers.DictField()
-    origin = serializers.DictField(default=dict)
+    origin = serializers.DictField(
+        child=serializers.CharField(max_length=MOST_GIVEN), default=dict,
+        help_text=f"Where it comes from, in your own words: any of {', '.join(GIVEN)}.",
+    )  # fmt: skip
 
 
 class ExampleList(RoomView, ListAPIView[Example]):
@@ -77,11 +81,13 @@ class ExampleList(RoomView, ListAPIView[Example]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
-    @extend_schema(request=ProposalSerializer, responses={201: ExampleSerializer})
+    @extend_schema(request=ProposalSerializer, responses={200: ExampleSerializer, 201: ExampleSerializer})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """201; 200 where the dataset has or had exactly this text: the example as it stands, rejected or not."""
         dataset, given = self.dataset, self.checked(request, ProposalSerializer)
-        example = actions.propose_example(dataset, by=self.person, values=given["values"], origin=given["origin"])
-        return Response(ExampleSerializer(example).data, status=status.HTTP_201_CREATED)
+        made = actions.propose_by_hand(dataset, by=self.person, values=given["values"], origin=given["origin"])
+        code = status.HTTP_201_CREATED if made.is_new else status.HTTP_200_OK
+        return Response(ExampleSerializer(made.example).data, status=code)
 
 
 class ExampleDetail(RoomView, RetrieveAPIView[Example]):
