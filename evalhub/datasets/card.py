@@ -12,6 +12,7 @@ from django.db.models.fields.json import KT, KeyTextTransform
 from django.db.models.functions import Length
 
 from evalhub.datasets.comparing import compare
+from evalhub.datasets.entries import has_details
 from evalhub.datasets.models import Dataset, Flag, ImportBatch, Split, Version, VersionExample
 
 CACHE_SECONDS = 24 * 3600
@@ -63,7 +64,10 @@ class Brought:
 
 @dataclass(frozen=True)
 class Checked:
-    """The dataset's last checks: when its texts were read, how many, and how many examples were flagged for what."""
+    """The last checks before the freeze: when texts were read, how many, how many examples were flagged for what.
+
+    Of versions of before these were kept, the dataset's last checks, which may be later (`before_freeze` is false).
+    """
 
     at: datetime
     by: str
@@ -100,6 +104,7 @@ class DataCard:
     categories: Groups
     sources: Groups
     languages: Groups
+    languages_frozen: bool  # else of a version of before these were kept, as its examples have them now
     lengths: tuple[Lengths, ...]
     settings: dict[str, Any]
     imports: tuple[Brought, ...]
@@ -137,7 +142,8 @@ def data_card(version: Version) -> DataCard:
         frozen_by=str(version.frozen_by), frozen_at=version.frozen_at, data_hash=version.data_hash,
         counts=version.counts, settings=version.settings,
         categories=frozen.categories, sources=frozen.sources, lengths=frozen.lengths,
-        languages=_groups(entries, "example__language"),
+        languages=frozen.languages if has_details(version) else _groups(entries, "example__language"),
+        languages_frozen=has_details(version),
         imports=imports, by_hand=by_hand, checks=_checked(dataset, version), since=_since(version),
     )  # fmt: skip
 
@@ -148,16 +154,18 @@ class _Counted:
 
     categories: Groups
     sources: Groups
+    languages: Groups
     lengths: tuple[Lengths, ...]
 
 
 def _counted(version: Version) -> _Counted:
     """Kept once it is known, since a version never changes."""
-    key, entries = f"card:{version.pk}", version.entries.order_by()
+    key, entries = f"card:2:{version.pk}", version.entries.order_by()
     found: _Counted | None = cache.get(key)
     if found is None:
-        categories, sources = (_groups(entries, KT(f"values__{name}")) for name in ("category", "source"))
-        found = _Counted(categories, sources, tuple(_lengths(entries, field) for field in MEASURED))
+        names = ("category", "source", "language")
+        categories, sources, languages = (_groups(entries, KT(f"values__{name}")) for name in names)
+        found = _Counted(categories, sources, languages, tuple(_lengths(entries, field) for field in MEASURED))
         cache.set(key, found, CACHE_SECONDS)
     return found
 
@@ -193,6 +201,8 @@ def _imports(entries: Entries) -> tuple[tuple[Brought, ...], int]:
 
 
 def _checked(dataset: Dataset, version: Version) -> Checked | None:
+    if (kept := version.settings.get("checks")) is not None:
+        return _as_kept(kept)
     run = dataset.checks.select_related("created_by").first()
     if run is None:
         return None
@@ -200,6 +210,13 @@ def _checked(dataset: Dataset, version: Version) -> Checked | None:
         Flag.objects.filter(run=run).order_by("kind").values_list("kind").annotate(n=Count("example", distinct=True))
     )
     return Checked(run.read_at, str(run.created_by), run.examples, dict(flags), run.read_at <= version.frozen_at)
+
+
+def _as_kept(kept: dict[str, Any]) -> Checked | None:
+    if not kept:
+        return None
+    at = datetime.fromisoformat(kept["at"])
+    return Checked(at, kept["by"], kept["examples"], kept["flags"], before_freeze=True)
 
 
 def _since(version: Version) -> Since | None:

@@ -12,8 +12,12 @@ LABELS = {
     "kept_test": "Tested again, because the version before tested them", "documents": "Source documents",
     "torn_documents": "Source documents on two sides, because the rows asked for it",
     "near_duplicates": "Groups of near duplicates, each on one side", "method": "Method",
+    "details_hash": "SHA-256 over language, tags and metadata",
 }  # fmt: skip
-APART = ("gate", "leaks", "replay")  # settings that have lines of their own
+APART = ("gate", "leaks", "replay", "checks")  # settings that have lines of their own
+
+AS_NOW = "Languages are those that the examples have now: this version was frozen before they were kept with it."
+NOT_CHECKED = "Not checked before the freeze."
 
 
 def markdown(card: DataCard) -> str:
@@ -65,6 +69,8 @@ def _counts(card: DataCard) -> Iterator[str]:
     named = {"Categories": card.categories, "Sources": card.sources, "Languages": card.languages}
     for title, groups in named.items():
         yield from _groups(title, groups)
+    if not card.languages_frozen:
+        yield from ["", AS_NOW]
     yield from ["", "## Lengths in characters", ""]
     rows = [(item.field, item.shortest, item.median, item.longest) for item in card.lengths]
     yield from _table(("Text", "Shortest", "Median", "Longest"), rows)
@@ -101,7 +107,7 @@ def _origin(card: DataCard) -> Iterator[str]:
 def _checks(card: DataCard) -> Iterator[str]:
     yield from ["", "## Checks", ""]
     if card.checks is None:
-        yield "The dataset has not been checked."
+        yield NOT_CHECKED
         return
     when = "before" if card.checks.before_freeze else "after"
     yield f"{card.checks.examples:,} approved examples, as they were on {_day(card.checks.at)}, {when} the freeze."

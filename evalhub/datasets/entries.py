@@ -18,6 +18,11 @@ from evalhub.progress import Heard, chunks
 
 CHUNK = 5000
 FROZEN = ("instruction", "input", "output", "system", "history", "category", "source", "key")
+DETAILS: dict[str, Any] = {
+    "language": "",
+    "tags": [],
+    "metadata": {},
+}  # frozen as well, but no part of the hash of the texts
 BEFORE_SPLIT = tuple(name for name in FROZEN if name < "split")
 AFTER_SPLIT = tuple(name for name in FROZEN if name > "split")
 TARGET, SOURCE = VersionExample._meta.db_table, Example._meta.db_table
@@ -30,7 +35,8 @@ GIVEN = {  # rows of the JSON array [[id, revision, split, position, changed], â
     "(value->>3)::integer AS position, (value->>4)::timestamptz AS changed FROM jsonb_array_elements(%s::jsonb)",
 }
 OBJECT = {"sqlite": "json_object", "postgresql": "jsonb_build_object"}
-HISTORY = {"sqlite": "json(e.history)", "postgresql": "e.history"}
+AS_JSON = {"sqlite": "json(e.{})", "postgresql": "e.{}"}
+LISTS = ("history", "tags", "metadata")
 Given = list[Any]  # [example, revision, split, position, last change as the database writes it]
 
 
@@ -43,6 +49,7 @@ class Entry:
     split: str
     digest: bytes
     changed: datetime | None = None
+    details: bytes = b""  # digest of language, tags and metadata
 
 
 def data_hash(digests: Iterable[bytes]) -> str:
@@ -68,6 +75,22 @@ def digests(values: Mapping[str, Any]) -> dict[str, bytes]:
         whole.update(f',"split":"{side}",{tail}'.encode())
         found[side] = whole.digest()
     return found
+
+
+def details_digest(values: Mapping[str, Any]) -> bytes:
+    """sha256 of canonical JSON of language, tags and metadata; of a version of before these were frozen, of none."""
+    details = {name: values.get(name, nothing) for name, nothing in DETAILS.items()}
+    return hashlib.sha256(_canonical(details).encode()).digest()
+
+
+def details_hash(entries: Iterable[Entry]) -> str:
+    """sha256 (hex) over which row has which details: it tells a version of the same texts and other details apart."""
+    return data_hash(hashlib.sha256(entry.digest + entry.details).digest() for entry in entries)
+
+
+def has_details(version: Version) -> bool:
+    """Whether language, tags and metadata were frozen with it."""
+    return "details_hash" in version.settings
 
 
 def _canonical(values: Mapping[str, Any]) -> str:
@@ -123,7 +146,8 @@ def _copy(version: Version, entries: Sequence[Given], origin: _Origin, heard: He
 
 
 def _texts() -> str:
-    """The frozen texts of an example `e` as one JSON object."""
-    columns = {name: HISTORY[connection.vendor] if name == "history" else f"e.{name}" for name in FROZEN}
+    """The frozen texts and details of an example `e` as one JSON object."""
+    as_json, names = AS_JSON[connection.vendor], (*FROZEN, *DETAILS)
+    columns = {name: as_json.format(name) if name in LISTS else f"e.{name}" for name in names}
     named = ", ".join(f"'{name}', {column}" for name, column in columns.items())
     return f"{OBJECT[connection.vendor]}({named})"

@@ -10,6 +10,8 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
+from django.db.models import Count
+
 from evalhub.accounts.models import User
 from evalhub.datasets import entries, guarded, leakage, replaying
 from evalhub.datasets.entries import Entry, Given
@@ -62,6 +64,7 @@ class Decided:
     test_set: dict[str, int]
     kin: int  # groups of near duplicates
     watch: guarded.Watch
+    checks: dict[str, Any]  # what the last check of all approved examples found
     replayed: Replayed | None = None
 
     @cached_property
@@ -126,7 +129,18 @@ def decide(dataset: Dataset, plan: Plan, heard: Heard | None = None) -> Decided:
     found = leakage.across(looking.prompts_on(Split.TRAIN, sides), guards, looking.titles)
     replayed = _replayed(looking, plan, sides, guards)
     carried = _test_set(dataset, tested, looking.seen, sides)
-    return Decided(plan, looking.seen, candidates, sides, found, carried, len(kin), watch, replayed)
+    checks = checked(dataset)
+    return Decided(plan, looking.seen, candidates, sides, found, carried, len(kin), watch, checks, replayed)
+
+
+def checked(dataset: Dataset) -> dict[str, Any]:
+    """The last check of all approved examples: its id, when, by whom, how many and what was found; empty for none."""
+    run = dataset.checks.filter(query="").select_related("created_by").first()
+    if run is None:
+        return {}
+    counted = run.flags.order_by("kind").values_list("kind").annotate(n=Count("example", distinct=True))
+    facts = {"run": run.pk, "at": run.read_at.isoformat(), "by": str(run.created_by), "examples": run.examples}
+    return {**facts, "flags": dict(counted)}
 
 
 def _tested_before(dataset: Dataset) -> dict[int, int]:
@@ -226,7 +240,7 @@ def store(
     Raises Refused if the last version holds exactly the same; to accept a leak is a decision of its own.
     """
     last = dataset.versions.first()
-    if last and last.data_hash == made.data_hash and "leaks" not in made.settings:
+    if last and _holds_the_same(last, made) and "leaks" not in made.settings:
         raise Refused(
             f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
         )
@@ -238,6 +252,11 @@ def store(
     if copied and made.source:
         copied = entries.copy_entries(version, made.replays, made.source)
     return version if copied else None
+
+
+def _holds_the_same(last: Version, made: Draft) -> bool:
+    details = made.settings["details_hash"]
+    return last.data_hash == made.data_hash and last.settings.get("details_hash", details) == details
 
 
 def _settings(decided: Decided, leak_reason: str) -> dict[str, Any]:
@@ -256,6 +275,8 @@ def _settings(decided: Decided, leak_reason: str) -> dict[str, Any]:
         "near_duplicates": decided.kin,
         "method": METHOD,
         "gate": leakage.described() | {"benchmarks": decided.watch.benchmarks},
+        "details_hash": entries.details_hash(chain(decided.own, decided.replays)),
+        "checks": decided.checks,
     }
     if decided.test_set:
         settings["test_set"] = decided.test_set

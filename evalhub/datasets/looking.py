@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from evalhub.datasets.entries import FROZEN, Entry, digests
+from evalhub.datasets.entries import DETAILS, FROZEN, Entry, details_digest, digests
 from evalhub.datasets.guarded import PROMPT
 from evalhub.datasets.importing import fingerprint
 from evalhub.datasets.models import Dataset, Example, Split
@@ -32,10 +32,11 @@ class Looked:
     changed: datetime
     digests: bytes  # of the row on each side, one after the other
     text: bytes  # its fingerprint, if something is replayed
+    details: bytes  # their digest
 
     def entry(self, pk: int, side: str) -> Entry:
         start = DIGEST * SIDES.index(side)
-        return Entry(pk, self.revision, side, self.digests[start : start + DIGEST], self.changed)
+        return Entry(pk, self.revision, side, self.digests[start : start + DIGEST], self.changed, self.details)
 
 
 class Looking:
@@ -48,11 +49,12 @@ class Looking:
 
     def rows(self) -> Iterator[tuple[int, Values]]:
         """(id, values), by id: one statement, so they are as they were at one moment."""
-        names = ("id", "revision_number", "updated_at", "wanted_split", *FROZEN)
+        names = ("id", "revision_number", "updated_at", "wanted_split", *FROZEN, *DETAILS)
         for values in self._approved().values(*names).iterator(chunk_size=CHUNK):
             pk, text = values["id"], bytes.fromhex(fingerprint(values)) if self.replaying else b""
             on_sides = b"".join(digests(values).values())
-            self.seen[pk] = Looked(values["revision_number"], values["updated_at"], on_sides, text)
+            details = details_digest(values)
+            self.seen[pk] = Looked(values["revision_number"], values["updated_at"], on_sides, text, details)
             self.candidates.append(self._candidate(pk, values))
             yield pk, values
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evalhub.datasets.checks.neighbours import Prompt, contaminated
-from evalhub.datasets.entries import Entry, row_digest
+from evalhub.datasets.entries import Entry, details_digest, row_digest
 from evalhub.datasets.guarded import prompt
 from evalhub.datasets.models import Dataset, Split, Version
 from evalhub.errors import Refused
@@ -84,11 +84,14 @@ def drawn(
     if len(kept) < count or not count:
         twice = len(shuffled) - len(new)
         raise Refused(_too_few(source, share, count, len(kept), len(repeated), twice=twice), field="replay")
-    entries = [
-        Entry(pk, revision, Split.TRAIN, row_digest(pool[pk, revision], Split.TRAIN)) for pk, revision in kept[:count]
-    ]
+    entries = [_entry(mark, pool[mark]) for mark in kept[:count]]
     looked_at = shuffled.index(kept[count - 1]) + 1
     return Replayed(source, share, seed, entries, looked_at - count)
+
+
+def _entry(mark: tuple[int, int], values: Mapping[str, Any]) -> Entry:
+    digest = row_digest(values, Split.TRAIN)
+    return Entry(*mark, Split.TRAIN, digest, details=details_digest(values))
 
 
 def _pool(source: Version) -> Iterable[tuple[tuple[int, int], Mapping[str, Any]]]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +14,7 @@ from evalhub.datasets.card import DataCard, data_card
 from evalhub.datasets.cardwords import markdown
 from evalhub.datasets.comparing import version_of
 from evalhub.datasets.models import CheckRun, Flag
+from evalhub.errors import Refused
 from tests.conftest import logged_in
 from tests.datasets.conftest import row
 
@@ -48,15 +50,52 @@ def test_it_says_where_the_examples_come_from(card, file):
     assert (card.since.number, card.since.added, card.since.removed) == (1, 1, 0)
 
 
-def test_it_tells_of_the_last_checks(card, dataset, example, admin):
-    assert card.checks is None
+def test_it_keeps_language_and_checks_as_they_were_at_the_freeze(dataset, admin, file):
+    rows = [row(0, output="Another", id="other"), *(row(n, language="de") for n in range(8))]
+    actions.import_file(dataset, path=file(*rows), file_name="a.jsonl", by=admin)
+    run = actions.check_examples(dataset, by=admin)
+    version = actions.freeze_version(dataset, by=admin)
+    before = data_card(version)
+    assert [(one.name, one.total) for one in before.languages.largest] == [("de", 8)]
+    assert (before.checks.at, before.checks.examples, before.checks.before_freeze) == (run.read_at, 9, True)
+    assert version.settings["checks"]["run"] == run.pk
+    assert before.checks.flags["conflicts"] == 2
+    for example in dataset.examples.all():
+        actions.edit_example(example, by=admin, values={"language": "fr", "output": f"New {example.key}"})
+    actions.check_examples(dataset, by=admin)
+    cache.clear()
+    assert data_card(version) == before
+
+
+def test_a_check_of_a_selection_is_not_the_one_that_a_card_shows(dataset, admin, file):
+    actions.import_file(dataset, path=file(*(row(n, language="de") for n in range(8))), file_name="a.jsonl", by=admin)
+    actions.check_examples(dataset, by=admin, query="q=1")
+    assert data_card(actions.freeze_version(dataset, by=admin)).checks is None
+
+
+def test_other_tags_alone_make_a_version_of_their_own(dataset, admin, file):
+    actions.import_file(dataset, path=file(*map(row, range(8))), file_name="a.jsonl", by=admin)
+    first = actions.freeze_version(dataset, by=admin)
+    with pytest.raises(Refused, match="already holds exactly these"):
+        actions.freeze_version(dataset, by=admin)
+    actions.edit_example(dataset.examples.first(), by=admin, values={"tags": ["gold"]})
+    second = actions.freeze_version(dataset, by=admin)
+    assert second.data_hash == first.data_hash
+    assert second.settings["details_hash"] != first.settings["details_hash"]
+
+
+def test_a_card_of_before_details_were_frozen_says_so(card, dataset, example, admin):
+    settings = {name: value for name, value in card.settings.items() if name not in ("details_hash", "checks")}
+    version = version_of(dataset, 2)
+    version.settings = settings
     run = CheckRun.objects.create(dataset=dataset, examples=10, read_at=timezone.now(), created_by=admin)
     Flag.objects.create(run=run, example=example, kind="echoes")
-    checked = data_card(version_of(dataset, 2)).checks
-    assert (checked.examples, checked.flags, checked.before_freeze) == (10, {"echoes": 1}, False)
-    text = markdown(data_card(version_of(dataset, 2)))
-    assert "| Echoes | 1 |" in text
-    assert "after the freeze" in text
+    old = data_card(version)
+    assert [(one.name, one.total) for one in old.languages.largest] == [("en", 8)]
+    assert (old.checks.examples, old.checks.flags, old.checks.before_freeze) == (10, {"echoes": 1}, False)
+    assert "frozen before they were kept" in markdown(old)
+    assert "| Echoes | 1 |" in markdown(old)
+    assert "after the freeze" in markdown(old)
 
 
 def test_markdown_says_the_same_and_breaks_no_table(card):

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from evalhub.datasets.card import data_card
 from evalhub.datasets.cardwords import markdown
-from evalhub.datasets.entries import FROZEN
+from evalhub.datasets.entries import DETAILS, FROZEN, has_details
 from evalhub.datasets.filters import filter_of
 from evalhub.datasets.models import Dataset, Example, Split, Version
 from evalhub.datasets.selection import ExampleFilter, chosen_examples
@@ -16,7 +16,8 @@ from evalhub.errors import Refused
 
 PAGE = 500  # rows read at once
 SMALL = 5000  # rows that are streamed at once; more are a job
-FROZEN_COLUMNS = (*FROZEN, "split")
+FROZEN_COLUMNS = (*FROZEN, "split")  # of versions of before the details were frozen with the texts
+VERSION_COLUMNS = (*FROZEN, "language", "tags", "split", "metadata")
 CURRENT = (*FROZEN, "language", "tags", "wanted_split", "state", "metadata")
 CURRENT_COLUMNS = tuple("split" if name == "wanted_split" else name for name in CURRENT)
 Values = dict[str, Any]
@@ -85,7 +86,7 @@ def of_version(version: Version, split: str = "") -> Extract:
         name=f"{version.dataset.slug}-v{version.number}" + (f"-{split}" if split else ""),
         title=f"{version}{side}",
         count=version.counts[split or "total"],
-        columns=FROZEN_COLUMNS,
+        columns=VERSION_COLUMNS if has_details(version) else FROZEN_COLUMNS,
         rows=lambda: version_rows(version, split),
         about=lambda: markdown(data_card(version)),
     )
@@ -95,9 +96,10 @@ def version_rows(version: Version, split: str = "") -> Iterator[Values]:
     """The frozen values with their split, in order, a page at a time: nothing is held open between the pages."""
     entries = version.entries.filter(split=split) if split else version.entries.all()
     pages = entries.order_by("position").values_list("position", "values", "split")
+    nothing = DETAILS if has_details(version) else {}  # of a row that is replayed out of an older version
     last = 0
     while page := list(pages.filter(position__gt=last)[:PAGE]):
-        yield from ({**values, "split": side} for _, values, side in page)
+        yield from ({**nothing, **values, "split": side} for _, values, side in page)
         last = page[-1][0]
 
 

@@ -10,7 +10,7 @@ from evalhub.datasets.shapes import shaped
 
 
 def jsonl(extract: Extract, shape: str) -> Iterator[str]:
-    """One object a line; of a version in shape alpaca what its hash covers."""
+    """One object a line; of a version in shape alpaca what is frozen, texts and details."""
     for values in extract.rows():
         yield json.dumps(shaped(values, shape), ensure_ascii=False) + "\n"
 

@@ -8,6 +8,7 @@ import pytest
 
 from evalhub.accounts.models import Project, User
 from evalhub.datasets import actions
+from evalhub.datasets.entries import FROZEN
 from evalhub.datasets.models import Dataset, ImportBatch, Version
 
 HISTORY = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "=Nobody\n"}]
@@ -31,6 +32,21 @@ def version(dataset: Dataset, admin: User, file: Callable[..., Path]) -> Version
     batch = actions.import_file(dataset, path=path, file_name=path.name, by=admin)
     assert batch.imported == len(ROWS), batch.problems
     return actions.freeze_version(dataset, by=admin, leak_reason="as given")
+
+
+@pytest.fixture
+def older(version: Version) -> Version:
+    """The same, as it was frozen before language, tags and metadata were frozen with the texts."""
+    settings = {name: value for name, value in version.settings.items() if name not in ("details_hash", "checks")}
+    facts = {"counts": version.counts, "data_hash": version.data_hash, "frozen_by": version.frozen_by}
+    made = Version.objects.create(dataset=version.dataset, number=2, settings=settings, **facts)
+    for entry in version.entries.all():
+        values = {name: entry.values[name] for name in FROZEN}
+        made.entries.create(
+            example_id=entry.example_id, split=entry.split, position=entry.position, values=values,
+            revision_number=entry.revision_number,
+        )  # fmt: skip
+    return made
 
 
 @pytest.fixture

@@ -40,7 +40,26 @@ def test_it_imports_an_exported_version_to_the_same_hash(name, shape, version, i
     found = extract(version.dataset, Wanted(number=version.number))
     copy = imported(*written(found, name, shape, tmp_path))
     assert hash_of(copy) == version.data_hash
-    assert copy.examples.count() == version.counts["total"]
+    assert copy.versions.get().settings["details_hash"] == version.settings["details_hash"]
+    assert contents(copy) == contents(version.dataset)
+
+
+def test_it_exports_a_version_as_it_was_frozen_whatever_was_edited_since(version, admin):
+    before = list(extract(version.dataset, Wanted(number=1)).rows())
+    assert {name: before[3][name] for name in ("language", "tags", "metadata")} == {
+        "language": "ar", "tags": [], "metadata": {"difficulty": 3, "nested": {"a": [1, None, "=x"]}},
+    }  # fmt: skip
+    for example in version.dataset.examples.all():
+        actions.edit_example(example, by=admin, values={"language": "fr", "tags": ["new"]})
+    version.dataset.examples.update(metadata={"other": 1})
+    assert list(extract(version.dataset, Wanted(number=1)).rows()) == before
+
+
+@pytest.mark.parametrize(("name", "shape"), EVERY)
+def test_it_exports_a_version_of_before_details_were_frozen(name, shape, older, imported, hash_of, tmp_path):
+    found = extract(older.dataset, Wanted(number=older.number))
+    assert "language" not in {*found.columns, *next(found.rows())}
+    assert hash_of(imported(*written(found, name, shape, tmp_path))) == older.data_hash
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -152,6 +171,7 @@ def test_it_keeps_every_row_once_between_import_freeze_and_export(project, admin
     exported = list(extract(dataset, Wanted(number=version.number)).rows())
     assert len(exported) == len(came)
     for values in exported:
+        assert {*values} == {*KEPT, "split"} - {"wanted_split"}
         row = came[fingerprint(values)]
         assert {**values, "wanted_split": values["split"]} | {"split": ""} == {
             name: getattr(row, name) for name in (*values, "wanted_split") if name != "split"
