@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 from django.utils import timezone
 
-from evalhub.accounts.models import Project, User
+from evalhub.accounts.models import Project, Role, User
 
 
 class Lived(models.Model):
@@ -60,6 +60,9 @@ class Job(Lived):
     output_name = models.CharField(max_length=255, blank=True)
     result = models.JSONField(default=dict, blank=True, help_text="What the command tells a script.")
     lines = models.JSONField(default=list, blank=True, help_text="What it tells people.")
+    role = models.CharField(
+        max_length=10, choices=Role.choices, blank=True, help_text="In which it was done: what it told depends on that."
+    )
     link = models.CharField(max_length=500, blank=True, help_text="Address of the page that shows what it made.")
 
     class Meta:

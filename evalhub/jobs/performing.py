@@ -15,7 +15,7 @@ from django.core.management import CommandError, get_commands, load_command_clas
 from django.db import connection, transaction
 
 from evalhub.accounts.commands import Told, declined, one_sentence
-from evalhub.accounts.permissions import may
+from evalhub.accounts.permissions import may, role_in
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
 from evalhub.jobs.commands import QueueableCommand
@@ -48,6 +48,7 @@ def carry_out(claim: Claim[Job], *, stay: Callable[[], None]) -> None:
     taken over, Refused for what cannot be done.
     """
     job = claim.row("project")
+    lifecycle.write(claim, role=role_in(job.created_by, job.project) or "")
     command, signs = command_of(job.command), Signs(claim, stay)
     command.teller, command.request_key = signs, f"job-{job.pk}"
     with beating(signs.beat, every=BEAT_SECONDS), _files(job, command) as options, signs.heeding():

@@ -1,4 +1,7 @@
-"""Which jobs a person sees: an admin all of the project's, others their own, while they may still do such things."""
+"""Which jobs a person sees: an admin all of the project's, others their own, while they may still do such things.
+
+What a command tells depends on the role of who asks (reports/reading.py), so a job done in another role is not shown.
+"""
 
 from functools import cache
 
@@ -17,7 +20,7 @@ def jobs_of(project: Project, user: User) -> QuerySet[Job]:
     if role in RIGHTS[Right.MANAGE]:
         return jobs
     allowed = [name for name, right in rights().items() if role in RIGHTS[right]]
-    return jobs.filter(created_by=user, command__in=allowed)
+    return jobs.filter(created_by=user, command__in=allowed, role__in=["", role])
 
 
 @cache

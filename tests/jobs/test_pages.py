@@ -4,13 +4,15 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from evalhub.accounts.models import Membership
+from evalhub.accounts.models import Membership, Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.jobs import actions
 from evalhub.jobs.models import Job
 from evalhub.jobs.reading import rights
+from evalhub.studies.models import Study
 from tests.conftest import logged_in
 from tests.jobs.conftest import asked, worked_off
+from tests.reports.ground import rated_study
 
 BASE = "/p/content-copy/jobs/"
 API = "/api/v1/projects/content-copy/jobs/"
@@ -90,19 +92,35 @@ def test_only_who_sees_a_job_gets_its_file(job, admin, pm):
     assert logged_in(admin).get(f"{BASE}{job.pk}/output/").status_code == 404
 
 
-def test_a_job_goes_by_todays_role_so_that_an_expert_learns_nothing_from_the_past(project, admin, expert):
-    """Who was an admin and now rates must not find the arms or results in jobs of then."""
+@pytest.mark.parametrize("role", ["expert", "pm"])
+def test_who_was_an_admin_finds_nothing_that_was_told_to_one(project, admin, expert, role):
+    """An expert would learn the arms, a PM the numbers and the raters of a study that is under way."""
+    study = rated_study(project, admin, items=6)
+    Study.objects.filter(pk=study.pk).update(state=Study.State.OPEN, closed_at=None)
     Membership.objects.filter(user=expert).update(role="admin")
-    own = actions.request_job(project, command="report", title="Report", options={"study": "first"}, by=expert)
-    name = default_storage.save("jobs/out/2.json", ContentFile(b"{}"))
-    Job.objects.filter(pk=own.pk).update(state="succeeded", output=name, output_name="report.json", result={"arm": "A"})
+    own = done(project, study, by=expert)
+    assert (own.state, bool(own.result["raters"]), bool(own.output)) == ("succeeded", True, True)
     addresses = [f"{BASE}{own.pk}/", f"{BASE}{own.pk}/output/", f"{API}{own.pk}/", f"{API}{own.pk}/output/"]
     assert {logged_in(expert).get(path).status_code for path in addresses} == {200}
-    Membership.objects.filter(user=expert).update(role="expert")
+    Membership.objects.filter(user=expert).update(role=role)
     assert {logged_in(expert).get(path).status_code for path in addresses} == {404}
     assert logged_in(expert).get(API).json()["results"] == []
-    Membership.objects.filter(user=expert).update(role="pm")
-    assert logged_in(expert).get(f"{API}{own.pk}/").status_code == 200  # a PM reads reports
+
+
+def test_who_is_a_pm_now_reads_what_was_told_to_a_pm(project, admin, pm):
+    own = done(project, rated_study(project, admin, items=6), by=pm)
+    assert (own.state, own.role, own.result["raters"]) == ("succeeded", "pm", [])
+    assert logged_in(pm).get(f"{API}{own.pk}/").json()["result"]["scores"]
+    assert logged_in(pm).get(f"{BASE}{own.pk}/output/").status_code == 200
+
+
+def done(project: Project, study: Study, *, by: User) -> Job:
+    """A report with its folder, as a worker made it for this person."""
+    options = {"study": study.slug, "out": "first"}
+    job = actions.request_job(project, command="report", title="Report", options=options, by=by)
+    worked_off()
+    job.refresh_from_db()
+    return job
 
 
 def test_every_command_with_queue_says_which_right_it_needs():
