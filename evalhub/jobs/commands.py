@@ -6,6 +6,7 @@ The job's row carries the command's options, so that a worker does exactly what 
 import shutil
 import zipfile
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class QueueableCommand(ProjectCommand):
         project = project_named(options["project"])
         by = acting_user(project, options["username"], self.right)
         if not options["queue"]:
-            return self.act(project, by, options)
+            return self._placed(self.act(project, by, options), options)
         job = self._requested(project, by, options)
         return waiting(job) if options["no_wait"] else self._awaited(job, options)
 
@@ -78,10 +79,15 @@ class QueueableCommand(ProjectCommand):
             return Told({**job.result, "job": job.pk}, error=job.message)
         if not (self.writes and job.output.name):
             return Told({**job.result, "job": job.pk}, job.lines)
-        path = Path(options[self.writes])
-        deliver(job, path)
-        named = {"file": str(path)} if "file" in job.result else {}
-        return Told({**job.result, **named, "job": job.pk}, [*job.lines, f"It is in {path}."])
+        deliver(job, Path(options[self.writes]))
+        return self._placed(Told({**job.result, "job": job.pk}, job.lines), options)
+
+    def _placed(self, told: Told, options: dict[str, Any]) -> Told:
+        """What was told, and where the file is: only the terminal knows, a worker writes into a folder of its own."""
+        if told.error or not (self.writes and options[self.writes]):
+            return told
+        path = str(options[self.writes])
+        return replace(told, values={**told.values, "file": path}, lines=[*told.lines, f"It is in {path}."])
 
 
 def waiting(job: Job) -> Told:

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from django.core.cache import cache
 from numpy.typing import NDArray
 
+from evalhub.progress import Heard, told
 from evalhub.reports.measures import arm_measures, correlations, hidden_measures, metric_scores
 from evalhub.reports.report import (
     EMPTY,
     ArmFacts,
+    ArmMeasures,
     ArmScore,
     CriterionAgreement,
     CriterionFacts,
@@ -19,6 +22,7 @@ from evalhub.reports.report import (
     Disagreement,
     Lineage,
     MetricCorrelation,
+    MetricScore,
     RaterFacts,
     Strength,
     StudyFacts,
@@ -82,13 +86,16 @@ def brief_report(study: Study, *, blind: bool = False) -> StudyReport:
                    criteria=builder.criteria, differences=builder.differences(only_declared=True))  # fmt: skip
 
 
-def build_report(study: Study, *, settings: Settings | None = None, blind: bool = False) -> StudyReport:
+def build_report(
+    study: Study, *, settings: Settings | None = None, blind: bool = False, heard: Heard | None = None
+) -> StudyReport:
     """Every number of the study. Means rest on current values, agreement and disagreements on the blind ones.
 
     `blind`: for a reader who may not tell the arms apart yet. Pairs are read later minus earlier place instead of
     arm minus baseline, and what could tell an arm is left out: verdicts, metrics, speed and cost, description, credit.
+    `heard`: learns how many parts of the report are worked out.
     """
-    return Builder(StudyTable(study), settings or Settings(seed=study.seed), blind=blind).report()
+    return Builder(StudyTable(study), settings or Settings(seed=study.seed), blind=blind).report(heard)
 
 
 class Builder:
@@ -107,28 +114,27 @@ class Builder:
         self.primary = next((place for place, c in enumerate(self.criteria) if c.is_primary), 0)
         self.pairs = self._pairs()
 
-    def report(self) -> StudyReport:
-        differences = self.differences()
-        return StudyReport(
-            facts=self.facts(),
-            preliminary=self.study.state != Study.State.CLOSED,
-            arms=self.arms(),
-            criteria=self.criteria,
-            scores=self.arm_scores(),
-            differences=differences,
-            wins=self.wins(),
-            choices=self.choices(),
-            strengths=self.strengths(),
-            agreement=self.agreement(),
-            position=self.position(),
-            variance=self.variance(),
-            detectable=self.detectable(),
-            metrics=() if self.base is None else metric_scores(self.table, self.settings),
-            measures=hidden_measures(self.table) if self.base is None else arm_measures(self.table, self.settings),
-            correlations=() if self.base is None else self.correlations(),
-            disagreements=self.disagreements(),
-            raters=self.raters(),
-        )
+    def report(self, heard: Heard | None = None) -> StudyReport:
+        parts: dict[str, Callable[[], Any]] = {
+            "differences": self.differences,
+            "facts": self.facts,
+            "arms": self.arms,
+            "scores": self.arm_scores,
+            "wins": self.wins,
+            "choices": self.choices,
+            "strengths": self.strengths,
+            "agreement": self.agreement,
+            "position": self.position,
+            "variance": self.variance,
+            "detectable": self.detectable,
+            "metrics": self.metrics,
+            "measures": self.measures,
+            "correlations": self.correlations,
+            "disagreements": self.disagreements,
+            "raters": self.raters,
+        }
+        made = {name: part() for name, part in told(parts.items(), len(parts), heard, every=1)}
+        return StudyReport(preliminary=self.study.state != Study.State.CLOSED, criteria=self.criteria, **made)
 
     # --- who and what -----------------------------------------------------------------------------
 
@@ -342,8 +348,14 @@ class Builder:
             for r, rater in enumerate(self.table.raters)
         )
 
+    def metrics(self) -> tuple[MetricScore, ...]:
+        return () if self.base is None else metric_scores(self.table, self.settings)
+
+    def measures(self) -> tuple[ArmMeasures, ...]:
+        return hidden_measures(self.table) if self.base is None else arm_measures(self.table, self.settings)
+
     def correlations(self) -> tuple[MetricCorrelation, ...]:
-        return correlations(self.table, self.cells, self.criteria, self.settings)
+        return () if self.base is None else correlations(self.table, self.cells, self.criteria, self.settings)
 
     def disagreements(self) -> tuple[Disagreement, ...]:
         """The answers with the largest range of blind scores, at least a third of the scale."""

@@ -3,11 +3,12 @@
 import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from evalhub.accounts.commands import Bar, ProjectCommand, Told
+from evalhub.accounts.commands import ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.models import Split, Version
@@ -31,9 +32,8 @@ class RunCommand(ProjectCommand):
         run = self.request(project, by, options, send=options["queue"])
         if options["queue"] and options["no_wait"]:
             return told(run)
-        bar = Bar(run.name)
-        run = (actions.wait if options["queue"] else actions.perform)(run, progress=bar)
-        bar.close()
+        with closing(self.bar(run.name)) as bar:
+            run = (actions.wait if options["queue"] else actions.perform)(run, progress=bar)
         return told(run, error="" if run.state == Run.State.SUCCEEDED else run.message or f"The run has {run.state}.")
 
     def request(self, project: Project, by: User, options: dict[str, Any], *, send: bool) -> Run:

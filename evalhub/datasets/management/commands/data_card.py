@@ -42,7 +42,7 @@ class Command(QueueableCommand):
         if not options["out"]:
             return Told(values, text.splitlines())
         _write(options["out"], text)
-        return Told({**values, "file": str(options["out"])}, [f"The data card of {dataset} v{number} is written."])
+        return Told(values, [f"The data card of {dataset} v{number} is written."])
 
 
 def _write(path: Path, text: str) -> None:

@@ -56,6 +56,6 @@ class Command(QueueableCommand):
         finally:
             bar.close()
         link = reverse("datasets:detail", args=[project.slug, dataset.slug])
-        values = {"dataset": dataset.slug, "version": options["number"], "examples": found.count, "file": str(out)}
+        values = {"dataset": dataset.slug, "version": options["number"], "examples": found.count}
         said = f"{found.count:,} example{'' if found.count == 1 else 's'} of {found.title} as {chosen.format.label}."
         return Told(values, [said], link=link)

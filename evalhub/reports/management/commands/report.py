@@ -3,16 +3,20 @@
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.urls import reverse
 
 from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.errors import Refused
 from evalhub.jobs.commands import QueueableCommand
+from evalhub.progress import told as counted
 from evalhub.reports import words
 from evalhub.reports.aggregates import build_report
 from evalhub.reports.charts import CHARTS, drawable
@@ -41,26 +45,24 @@ class Command(QueueableCommand):
         if not is_open_to(by, study):
             raise Refused("This study is still under way; its numbers are shown when it has closed.")
         self.say(f"Working out the report of {study.name}.")
-        report = report_for(by, study, build=build_report)
+        with closing(self.bar(f"Working out {study.name}")) as bar:
+            report = report_for(by, study, build=partial(build_report, heard=bar))
         if options["out"]:
             self.write(study, report, options["out"])
-        return Told(as_json(report), lines(report))
+        return Told(as_json(report), lines(report), link=reverse("reports:report", args=[project.slug, study.slug]))
 
     def write(self, study: Study, report: StudyReport, folder: Path) -> None:
         """ratings.csv, report.json and an SVG of each figure, each written whole or not at all."""
         names = drawable(report)
-        bar = self.bar(f"Writing {folder.name}")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             whole(folder / "ratings.csv", (line.encode() for line in export.as_csv(study)))
             whole(folder / "report.json", [json.dumps(as_json(report), ensure_ascii=False, indent=1).encode(), b"\n"])
-            for done, name in enumerate(names, 1):
-                whole(folder / f"{name}.svg", [picture(CHARTS[name](report))])
-                bar(done, len(names))
+            with closing(self.bar(f"Writing {folder.name}")) as bar:
+                for name in counted(names, len(names), bar, every=1):
+                    whole(folder / f"{name}.svg", [picture(CHARTS[name](report))])
         except OSError as error:
             raise CommandError(f"{folder} cannot be written: {error.strerror}.") from error
-        finally:
-            bar.close()
 
 
 def whole(path: Path, parts: Iterable[bytes]) -> None:
@@ -73,8 +75,9 @@ def whole(path: Path, parts: Iterable[bytes]) -> None:
 def lines(report: StudyReport) -> list[str]:
     """The report as text for people."""
     digits = words.figure_digits(report)
-    told = [report.facts.name, "Preliminary: the study is not closed." if report.preliminary else "", ""]
-    told += [words.lede(report), *(" ".join(map(str, line)) for line in words.evidence(report))]
+    told = [f"{report.facts.name}: {words.lede(report)}"]
+    told += ["Preliminary: the study is not closed." if report.preliminary else "", ""]
+    told += [*(" ".join(map(str, line)) for line in words.evidence(report))]
     told += [words.basis(report), "", "Means"]
     told += [
         f"  {words.criterion_name(report, s.criterion):<24} {report.arm(s.arm).name:<28} "

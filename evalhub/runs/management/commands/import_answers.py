@@ -1,6 +1,7 @@
 """manage.py import_answers FILE --project SLUG --name NAME: bring in answers made elsewhere as an arm."""
 
 from argparse import ArgumentParser
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,11 @@ class Command(QueueableCommand):
         path = readable(options["file"])
         version = base.version_named(project, options["dataset"], options["number"])
         self.say(f"Matching the answers in {path.name} with the {options['split']} examples of {version}.")
-        bar = self.bar(f"Storing the answers of {options['name']}")
-        made, left = actions.import_answers(
-            version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"], progress=bar
-        )
-        bar.close()
+        with closing(self.bar(f"Storing the answers of {options['name']}")) as bar:
+            made, left = actions.import_answers(
+                version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"],
+                progress=bar,
+            )  # fmt: skip
         values = {"run": made.run_id, "model": made.model.name, "answers": made.run.done, "left_out": left}
         said = f"{made.run.done:,} answers are stored as run {made.run_id}, those of “{made.model.name}”."
         link = reverse("runs:detail", args=[project.slug, made.run_id])

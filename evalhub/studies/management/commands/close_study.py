@@ -1,6 +1,7 @@
 """manage.py close_study NAME --project SLUG: end the rating; --reveal also shows which arm wrote what."""
 
 from argparse import ArgumentParser
+from contextlib import closing
 from typing import Any
 
 from django.urls import reverse
@@ -9,6 +10,7 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.jobs.commands import QueueableCommand
+from evalhub.progress import told
 from evalhub.studies import actions
 from evalhub.studies.management.base import study_named
 from evalhub.studies.progress import study_progress
@@ -28,13 +30,10 @@ class Command(QueueableCommand):
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
-        bar, steps = self.bar(f"Closing {study.name}"), 1 + options["reveal"]
-        study = actions.close_study(study, by=by)
-        bar(1, steps)
-        if options["reveal"]:
-            actions.reveal(study, by=by)
-            bar(2, steps)
-        bar.close()
+        steps = [actions.close_study, *([actions.reveal] if options["reveal"] else [])]
+        with closing(self.bar(f"Closing {study.name}")) as bar:
+            for step in told(steps, len(steps), bar, every=1):
+                study = step(study, by=by)
         progress = study_progress(study)
         revealed = study.revealed_at is not None
         values = {"study": study.slug, "state": study.state, "ratings": progress.done, "wanted": progress.wanted}

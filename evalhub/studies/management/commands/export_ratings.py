@@ -2,10 +2,12 @@
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.urls import reverse
 
 from evalhub.accounts.commands import Progress, Told
 from evalhub.accounts.models import Project, User
@@ -38,16 +40,16 @@ class Command(QueueableCommand):
         write = export.as_csv if options["format"] == "csv" else export.as_jsonl
         values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
         out: Path = options["out"]
-        part, bar = out.with_name(f"{out.name}.part"), self.bar(f"Writing {out.name}")
+        part = out.with_name(f"{out.name}.part")
         try:
-            with part.open("w", encoding="utf-8", newline="") as file:
+            with part.open("w", encoding="utf-8", newline="") as file, closing(self.bar(f"Writing {out.name}")) as bar:
                 file.writelines(counted(write(study, texts=not options["no_texts"]), values, bar))
             part.replace(out)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
-        lines = [f"{values:,} values of {study.name} are written to {out}."]
-        return Told({"study": study.slug, "values": values, "file": str(out)}, lines)
+        link = reverse("studies:detail", args=[project.slug, study.slug])
+        return Told({"study": study.slug, "values": values}, [f"{values:,} values of {study.name}."], link=link)
 
 
 def counted(lines: Iterator[str], total: int, bar: Progress) -> Iterator[str]:
@@ -55,4 +57,3 @@ def counted(lines: Iterator[str], total: int, bar: Progress) -> Iterator[str]:
     for done, line in enumerate(lines):
         yield line
         bar(min(done, total), total)
-    bar.close()

@@ -1,6 +1,7 @@
 """manage.py import_ratings FILE --project SLUG --study NAME: a study of ratings that were given elsewhere."""
 
 from argparse import ArgumentParser
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +44,13 @@ class Command(QueueableCommand):
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         self.say(f"Reading {path.name} and storing its ratings, all or none.")
-        bar = self.bar(f"Storing {options['study']}")
-        study = actions.import_ratings(
-            project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
-            description=options["description"], credit=options["credit"], baseline=options["baseline"],
-            mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
-            primary_criterion=options["primary"], margin=options["margin"], progress=bar,
-        )  # fmt: skip
-        bar.close()
+        with closing(self.bar(f"Storing {options['study']}")) as bar:
+            study = actions.import_ratings(
+                project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
+                description=options["description"], credit=options["credit"], baseline=options["baseline"],
+                mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
+                primary_criterion=options["primary"], margin=options["margin"], progress=bar,
+            )  # fmt: skip
         count = RatingScore.objects.filter(rating__assignment__item__study=study).count()
         values = {"study": study.slug, "imported": count, "items": study.items.count(), "problems": []}
         lines = [f"{count:,} values for {values['items']:,} items are stored as the closed study {study}."]

@@ -1,6 +1,7 @@
 """manage.py open_study --project SLUG --name NAME --arm NAME=RUN …: make a study of finished runs and let raters in."""
 
 from argparse import ArgumentParser
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,8 @@ class Command(QueueableCommand):
         with transaction.atomic():  # a study that cannot be opened is not made either
             study = known or actions.create_study(project, by=by, **design)
             found = identity_warnings(study)
-            bar = self.bar(f"Opening {study.name}")
-            actions.open_study(study, by=by, accept_warnings=options["accept_warnings"], progress=bar)
-            bar.close()
+            with closing(self.bar(f"Opening {study.name}")) as bar:
+                actions.open_study(study, by=by, accept_warnings=options["accept_warnings"], progress=bar)
         return told(study, [w.where for w in found])
 
 
