@@ -1,13 +1,65 @@
-"""A stored file on the local disk, for programs and libraries that want a path."""
+"""Local folders to work in, and a stored file on the local disk for programs and libraries that want a path.
 
+They lie in EVALHUB_VAR. A worker that is killed leaves its own there; its lock goes with it, so that the sweep knows.
+"""
+
+import fcntl
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 from evalhub.errors import Refused
+
+WORK = "work"  # in settings.VAR
+YOUNG_SECONDS = 60  # so long a folder may be there without its lock: it is being made
+
+
+@contextmanager
+def working_folder(prefix: str) -> Iterator[Path]:
+    """A folder for the block alone; where its process is killed, clear_abandoned removes it."""
+    root = settings.VAR / WORK
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{prefix}-", dir=root) as name, _locked(Path(name)):
+        yield Path(name)
+
+
+def clear_abandoned() -> None:
+    """Delete working folders whose process is gone."""
+    for folder in (settings.VAR / WORK).glob("*"):
+        with suppress(FileNotFoundError):  # its process has ended meanwhile, and took it along
+            if time.time() - folder.stat().st_mtime > YOUNG_SECONDS:
+                _clear(folder)
+
+
+def _clear(folder: Path) -> None:
+    with _locked(folder) as ours:
+        if ours:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock, which the kernel gives back when this process dies; False where another has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
@@ -17,8 +69,8 @@ def local_file(stored: Any, *, name: str = "") -> Iterator[Path]:
     if own and not name:
         yield own
         return
-    with tempfile.TemporaryDirectory(prefix="evalhub-file-") as folder:
-        path = Path(folder) / (Path(name).name or "file")
+    with working_folder("file") as folder:
+        path = folder / (Path(name).name or "file")
         if own:
             path.symlink_to(own)
         else:

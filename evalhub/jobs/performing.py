@@ -1,7 +1,6 @@
 """A job's command, carried out by a worker: its options, its files, how far it is, and what it told."""
 
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from evalhub.accounts.permissions import may, role_in
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
 from evalhub.jobs.commands import QueueableCommand
-from evalhub.jobs.files import local_file, name_of
+from evalhub.jobs.files import local_file, name_of, working_folder
 from evalhub.jobs.lifecycle import Claim, State, Stopped, Superseded
 from evalhub.jobs.models import Job
 from evalhub.upkeep import Upkeep, beating
@@ -100,9 +99,9 @@ def place_in(folder: Path, asked: str) -> Path:
 def _files(job: Job, command: QueueableCommand) -> Iterator[dict[str, Any]]:
     """The command's options, with its files on the local disk as long as the block runs."""
     options = command.completed(job.options)
-    with tempfile.TemporaryDirectory(prefix=f"evalhub-job-{job.pk}-") as folder:
+    with working_folder(f"job-{job.pk}") as folder:
         if command.writes and options[command.writes]:
-            options[command.writes] = place_in(Path(folder) / OUT, str(options[command.writes]))
+            options[command.writes] = place_in(folder / OUT, str(options[command.writes]))
         if not job.file.name:
             yield options
             return

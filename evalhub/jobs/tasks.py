@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from evalhub.errors import Refused, as_refusal
 from evalhub.jobs import lifecycle
+from evalhub.jobs.files import clear_abandoned
 from evalhub.jobs.keeping import clear_nameless, clear_old
 from evalhub.jobs.lifecycle import Claim, Row, State, Superseded
 from evalhub.jobs.models import Job, Lived
@@ -91,6 +92,7 @@ def sweep() -> None:
     take_up(Job, way_on=WAY_ON)
     clear_old(timezone.now())
     clear_nameless(timezone.now())
+    clear_abandoned()
 
 
 def work(job_id: int) -> None:

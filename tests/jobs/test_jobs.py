@@ -1,11 +1,9 @@
 """Commands as jobs: handed over, carried out once, told, refused, stopped, lost and taken up again."""
 
 import json
-import tempfile
 import zipfile
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.core.cache import cache
@@ -17,6 +15,7 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import AuditEvent, Membership
 from evalhub.errors import Refused
 from evalhub.jobs import actions, lifecycle, performing, tasks
+from evalhub.jobs.files import WORK
 from evalhub.jobs.keeping import clear_nameless, clear_old
 from evalhub.jobs.models import Job
 from evalhub.studies.models import RatingScore, Study
@@ -99,16 +98,15 @@ def test_a_folder_arrives_as_a_folder(project, admin, tmp_path, a_worker):
 
 
 @pytest.mark.parametrize("name", ["..", ".", "/", "a/.."])
-def test_a_job_writes_into_its_own_folder_or_not_at_all(project, admin, name):
+def test_a_job_writes_into_its_own_folder_or_not_at_all(project, admin, settings, name):
     study = rated_study(project, admin, items=6)
     options = {"study": study.slug, "out": name}
     job = actions.request_job(project, command="report", title="Report", options=options, by=admin)
-    before = set(Path(tempfile.gettempdir()).iterdir())
     worked_off()
     job.refresh_from_db()
     assert (job.state, job.output.name) == ("failed", "")
     assert "names no file or folder to write" in job.message
-    assert not [path for path in set(Path(tempfile.gettempdir()).iterdir()) - before if "evalhub" in path.name]
+    assert not list((settings.VAR / WORK).iterdir())
 
 
 def test_the_zip_file_of_a_folder_holds_that_folder_alone(project, admin):
