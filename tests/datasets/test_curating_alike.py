@@ -111,13 +111,13 @@ def test_duplicates_are_found_without_reading_the_examples(crowd, django_assert_
 
 def test_what_is_skipped_in_the_queue_is_held_for_nobody(dataset, admin, monkeypatch) -> None:
     first, second = (proposed(dataset, admin, input=str(number), output="x") for number in range(2))
-    hold = leasing.hold
+    hold = leasing._held
 
-    def slow(example: Example, *, by: User) -> bool:
-        held = hold(example, by=by)
+    def slow(pk: int, by: User) -> bool:
+        held = hold(pk, by)
         Example.objects.filter(pk=first.pk).update(state="rejected")  # somebody is quicker
         return held
 
-    monkeypatch.setattr(leasing, "hold", slow)
+    monkeypatch.setattr(leasing, "_held", slow)
     assert actions.next_to_review(dataset, ExampleFilter(state="proposed"), by=admin) == second
     assert list(Lease.objects.values_list("example", flat=True)) == [second.pk]

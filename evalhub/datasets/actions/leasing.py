@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -17,13 +17,20 @@ TRIES = 20
 
 def hold(example: Example, *, by: User) -> bool:
     """Take or keep the lease of an example; False while somebody else has it. One conditional UPDATE or INSERT."""
+    return _held(example.pk, by)
+
+
+def _held(pk: int, by: User) -> bool:
     until = timezone.now() + LASTS
     free = Q(holder=by) | Q(expires_at__lt=timezone.now())
-    with transaction.atomic():
-        if Lease.objects.filter(free, example=example).update(holder=by, expires_at=until):
-            return True
-        Lease.objects.bulk_create([Lease(example=example, holder=by, expires_at=until)], ignore_conflicts=True)
-        return Lease.objects.filter(example=example, holder=by).exists()
+    if Lease.objects.filter(free, example=pk).update(holder=by, expires_at=until):
+        return True
+    try:
+        with transaction.atomic():
+            Lease.objects.create(example_id=pk, holder=by, expires_at=until)
+    except IntegrityError:  # somebody else has it, or another page of `by` took it at this moment
+        return Lease.objects.filter(example=pk, holder=by).exists()
+    return True
 
 
 def let_go(dataset: Dataset, *, by: User) -> None:
@@ -55,9 +62,9 @@ def next_to_review(
     place = place_from(after, wanted.order) if after else None
     rows = beyond(_free(chosen, by), place, wanted.order, back=back) if place else _free(chosen, by)
     let_go(dataset, by=by)
-    for example in rows.defer("metadata", "history")[:TRIES]:
-        if hold(example, by=by):
-            if chosen.filter(pk=example.pk).exists():
+    for pk in list(rows.values_list("pk", flat=True)[:TRIES]):
+        if _held(pk, by):
+            if example := chosen.filter(pk=pk).first():
                 return example
             let_go(dataset, by=by)  # somebody decided about it at this moment
     return None

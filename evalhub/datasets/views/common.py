@@ -20,7 +20,7 @@ def person(request: HttpRequest) -> User:
 def dataset_for(request: HttpRequest, project_slug: str, dataset_slug: str, right: Right) -> tuple[Project, Dataset]:
     """The project and the dataset, if the person has the right. Raises Http404 or PermissionDenied."""
     project = project_for(person(request), project_slug, right)
-    return project, get_object_or_404(Dataset, project=project, slug=dataset_slug)
+    return project, get_object_or_404(project.datasets, slug=dataset_slug)
 
 
 def revision_seen(given: Mapping[str, str]) -> int | None:

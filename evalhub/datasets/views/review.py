@@ -18,7 +18,7 @@ from evalhub.datasets.changes import passed_over_told
 from evalhub.datasets.difference import pieces
 from evalhub.datasets.forms import ExampleForm
 from evalhub.datasets.history import history_of, origin_of
-from evalhub.datasets.models import Dataset, Example
+from evalhub.datasets.models import Dataset, Example, Revision
 from evalhub.datasets.selection import same_prompt, title_of
 from evalhub.datasets.views.common import back_with, dataset_for, person, revision_seen
 from evalhub.errors import Refused
@@ -58,14 +58,19 @@ def _page(request: HttpRequest, project: Project, found: Example, form: ExampleF
 def change_shown(found: Example, rivals: Sequence[Example]) -> dict[str, Any]:
     """The output as a change: of the revision before, or of the first example that asks the same as a proposal."""
     before, of = "", ""
-    last = found.revisions.filter(number__lt=found.revision_number).order_by("-number").first()
-    if last and last.values:
+    if (last := _former(found)) and last.values:
         before, of = last.values["output"], f"revision {last.number}"
     elif found.state == Example.State.PROPOSED and rivals:
         before, of = rivals[0].output, str(rivals[0])
     elif answer := found.origin.get("answer"):
         before, of = str(answer), "the answer that was corrected"
     return {"before": before, "before_of": of, "pieces": pieces(before, found.output) if of else []}
+
+
+def _former(found: Example) -> Revision | None:
+    """The revision before this one."""
+    earlier = found.revisions.filter(number__lt=found.revision_number)
+    return earlier.order_by("-number").first() if found.revision_number > 1 else None
 
 
 @login_required

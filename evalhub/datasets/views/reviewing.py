@@ -3,6 +3,7 @@
 Looking changes nothing: an example is leased by the POST that goes on to it, and by the page's heartbeat.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,11 +18,11 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.changes import last_change
-from evalhub.datasets.clusters import cluster_of, members_of, shown_of
+from evalhub.datasets.clusters import CLUSTERING, cluster_of, members_of, shown_of
 from evalhub.datasets.forms import ExampleForm
 from evalhub.datasets.history import history_of, origin_of
 from evalhub.datasets.listing import chips_of, flag_name, light_title
-from evalhub.datasets.models import Dataset, Example
+from evalhub.datasets.models import Dataset, Example, Flag
 from evalhub.datasets.paging import beyond, light, place_from, place_of
 from evalhub.datasets.selection import ExampleFilter, chosen_examples, flagged, number_of, same_prompt, title_of
 from evalhub.datasets.views.common import back_with, dataset_for, person, revision_seen
@@ -79,34 +80,29 @@ def _page(
     *, status: int = 200,
 ) -> HttpResponse:  # fmt: skip
     by, dataset = person(request), found.dataset
+    flags = list(flagged(dataset).filter(example=found))
     rivals = list(same_prompt(found)[:3]) if found.state == Example.State.PROPOSED else []
     context = {
         "project": project, "dataset": dataset, "here": "data", "example": found, "wanted": wanted, "form": form,
         "title": title_of(vars(found)), "place": place_of(found, wanted.order), "events": history_of(found),
-        "origin": origin_of(found), "flags": _flags(found),
+        "origin": origin_of(found), "flags": [(*flag_name(flag.kind), flag.reason) for flag in flags],
         "rivals": rivals,
         "holder": actions.holder_of(found, but=by), "last_change": last_change(dataset, by=by),
         "waits_for_other": dataset.second_approval and found.first_approver_id == by.pk,
-        **change_shown(found, rivals), **_alike(found), **_around(found, wanted),
+        **change_shown(found, rivals), **_alike(found, flags), **_around(found, wanted),
     }  # fmt: skip
     return render(request, "datasets/reviewed.html", context, status=status)
 
 
-def _alike(found: Example) -> dict[str, Any]:
+def _alike(found: Example, flags: Sequence[Flag]) -> dict[str, Any]:
     """Its duplicates, with it, how many more there are, and whether there is one to choose among them."""
-    cluster = cluster_of(found)
+    cluster = cluster_of(found) if any(flag.kind in CLUSTERING for flag in flags) else [found.pk]
     members = shown_of(found, cluster)
     left = [member for member in members if member.state != Example.State.REJECTED]
     return {
         "members": members if len(members) > 1 else [], "alike": len(cluster), "unshown": len(cluster) - len(members),
         "choosing": len(left) > 1 or len(cluster) > len(members),
     }  # fmt: skip
-
-
-def _flags(found: Example) -> list[tuple[str, str, str]]:
-    """(name, tone, reason) of what the last check found about it."""
-    flags = flagged(found.dataset).filter(example=found)
-    return [(*flag_name(flag.kind), flag.reason) for flag in flags]
 
 
 def _around(found: Example, wanted: ExampleFilter) -> dict[str, Any]:
