@@ -151,6 +151,54 @@ def test_it_stops_an_import_and_tries_it_again(dataset, admin, file):
     assert ImportBatch.objects.get().imported == 1
 
 
+def test_it_writes_the_rows_that_were_set_aside(dataset, admin, file, tmp_path):
+    rows = [row(1), row(2, output=""), '{"instruction": "=1+1"']
+    batch = actions.import_file(dataset, path=file(*rows), file_name="a.jsonl", by=admin)
+    told = answer("imports report", batch.pk, f"--out={tmp_path}/p.jsonl")
+    assert told == {"import": batch.pk, "set_aside": 2, "file": f"{tmp_path}/p.jsonl"}
+    found = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert [(item["line"], item["raw"]) for item in found] == [(2, json.dumps(row(2, output=""))), (3, rows[2])]
+    answer("imports report", batch.pk, f"--out={tmp_path}/p.csv")
+    assert (tmp_path / "p.csv").read_text("utf-8-sig").startswith("file,line,field,reason,row")
+    assert (
+        no("imports report", batch.pk, f"--out={tmp_path}/p.txt") == "--out wants a name that ends in .csv or .jsonl."
+    )
+    assert "cannot be written: No such file" in no("imports report", batch.pk, f"--out={tmp_path}/none/p.csv")
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl", "p.jsonl", "p.csv"}
+
+
+def test_it_looks_at_a_file_and_stores_nothing(dataset, admin, file, tmp_path):
+    path = file(row(1), row(2), "{")
+    found = json.loads(tried("imports preview", str(path), "--json"))
+    assert (found["total"], found["problem_count"], found["lacking"]) == (3, 1, "")
+    assert [item["output"] for item in found["rows"]] == ["Headline 1", "Headline 2"]
+    assert found["mapping"]["output"] == "output"
+    assert found["problems"][0]["line"] == 3
+    assert "3 rows, of which 1 would be set aside." in tried("imports preview", str(path))
+    assert not ImportBatch.objects.exists()
+
+
+def test_it_looks_at_a_file_whose_columns_have_other_names(admin, tmp_path):
+    path = tmp_path / "faq.csv"
+    path.write_text("question,answer\nWhy?,Because.\n")
+    lacking = json.loads(tried("imports preview", str(path), "--json"))
+    assert (lacking["columns"], lacking["total"]) == (["question", "answer"], None)
+    assert lacking["lacking"] in tried("imports preview", str(path))
+    mapped = ["--map=instruction=question", "--map=output=answer"]
+    found = json.loads(tried("imports preview", str(path), *mapped, "--json"))
+    assert (found["lacking"], found["rows"][0]["instruction"]) == ("", "Why?")
+    assert "question → instruction" in tried("imports preview", str(path), *mapped)
+    assert "no equals sign" in refused("imports preview", str(path), "--map=instruction")
+
+
+@pytest.mark.parametrize(("text", "part"), [(None, "cannot be opened: No such file"), ("", "empty"), ('[{"a"', "")])
+def test_it_says_why_a_file_cannot_be_looked_at(admin, tmp_path, text, part):
+    path = tmp_path / "rows.json"
+    if text is not None:
+        path.write_text(text)
+    assert part in refused("imports preview", str(path))
+
+
 # --- versions -----------------------------------------------------------------------------------
 def test_it_lists_and_shows_versions_as_the_api_does(dataset, example, admin):
     assert tried("versions list", HERE) == "Content copy has no version yet.\n"

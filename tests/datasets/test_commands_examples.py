@@ -110,6 +110,20 @@ def test_it_proposes_with_texts_that_hold_equals_signs_and_tags(dataset, admin):
     assert (example.revisions.get().author, example.origin) == (admin, {})
 
 
+def test_it_says_where_a_proposal_comes_from_and_that_it_is_known(dataset, admin):
+    words = ["--set=instruction=Ask", "--set=output=Out"]
+    made = answer("examples propose", *words, "--origin=note=From the editors", "--origin=reference=X=1")
+    assert (made["is_new"], made["example"]["origin"]) == (True, {"note": "From the editors", "reference": "X=1"})
+    answer("examples reject", made["example"]["id"])
+    again = answer("examples propose", *words)
+    assert (again["is_new"], again["example"]["id"], again["example"]["state"]) == (
+        False, made["example"]["id"], "rejected",
+    )  # fmt: skip
+    assert "it stands as it was decided" in tried("examples propose", HERE, *words)
+    assert "“study” is not a person's to say" in no("examples propose", *words, "--origin=study=First")
+    assert "no equals sign" in no("examples propose", *words, "--origin=study")
+
+
 def test_it_takes_long_texts_from_a_file_or_from_standard_input(dataset, admin, tmp_path, monkeypatch):
     path = tmp_path / "values.json"
     path.write_text(json.dumps({"instruction": "Ask", "output": "Line\nLine", "tags": ["a"]}))

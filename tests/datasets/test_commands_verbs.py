@@ -18,7 +18,8 @@ from evalhub.datasets.models import Dataset, Example
 HERE = "--dataset=Content copy"
 LOOK = {
     "datasets list": [], "datasets show": [HERE], "datasets readiness": [HERE], "datasets thresholds": [HERE],
-    "imports list": [HERE], "imports show": ["1", HERE], "examples list": [HERE], "examples show": ["1", HERE],
+    "imports list": [HERE], "imports show": ["1", HERE],
+    "imports report": ["1", HERE, "--out=problems.csv"], "examples list": [HERE], "examples show": ["1", HERE],
     "examples duplicates": ["1", HERE], "views list": [HERE], "changes list": [HERE], "versions list": [HERE],
     "versions show": [HERE, "--version=1"], "checks list": [HERE], "checks show": ["1", HERE],
     "checks flags": ["1", HERE],
@@ -26,6 +27,7 @@ LOOK = {
 CHANGE = {
     "datasets create": ["--name=New"], "datasets describe": [HERE, "--description=Own words"],
     "datasets keep-thresholds": [HERE, "--usual"], "imports cancel": ["1", HERE], "imports retry": ["1", HERE],
+    "imports preview": ["rows.jsonl"],
     "examples propose": [HERE, "--set=instruction=Why?", "--set=output=Because."],
     "examples edit": ["1", HERE, "--set=output=Other"], "examples approve": ["1", HERE],
     "examples reject": ["1", HERE], "examples approve-instead": ["1", HERE], "examples keep": ["1", HERE],

@@ -10,6 +10,7 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
+from evalhub.datasets.actions.curation import GIVEN
 from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.api.curation import CommentSerializer
 from evalhub.datasets.clusters import members_of
@@ -26,6 +27,7 @@ from evalhub.datasets.management.verbs import (
     in_dataset,
     limited,
     numbered,
+    pair,
     reason_of,
     with_reason,
 )
@@ -66,8 +68,11 @@ def duplicates(project: Project, by: User, options: Options) -> Told:
 
 # --- change -------------------------------------------------------------------------------------
 def propose(project: Project, by: User, options: Options) -> Told:
-    dataset = dataset_of(project, options)
-    return told(actions.propose_example(dataset, by=by, values=values_of(options), origin={}))
+    """Text that the dataset has or had is not proposed again; the answer says how it stands."""
+    dataset, origin = dataset_of(project, options), dict(pair("--origin", text) for text in options["origin"])
+    made = actions.propose_by_hand(dataset, by=by, values=values_of(options), origin=origin)
+    more = [] if made.is_new else ["The dataset has or had exactly this text; it stands as it was decided."]
+    return told(made.example, *more, is_new=made.is_new)
 
 
 def edit(project: Project, by: User, options: Options) -> Told:
@@ -141,6 +146,11 @@ def as_state(parser: ArgumentParser) -> None:
     parser.add_argument("--state", choices=Example.State.values, default="", help="refuse if it is no longer so")
 
 
+def from_where(parser: ArgumentParser) -> None:
+    parser.add_argument("--origin", action="append", default=[], metavar="NAME=TEXT",
+                        help=f"where it comes from: {', '.join(GIVEN)}")  # fmt: skip
+
+
 def saying(parser: ArgumentParser) -> None:
     parser.add_argument("--text", required=True, help="what you have to say")
 
@@ -156,7 +166,8 @@ class Command(VerbCommand):
              (in_dataset, filtered, limited(50, 500), placed)),
         Verb("show", LOOK, shown, "One example: texts, revisions, decisions, comments, flags.", (ONE,)),
         Verb("duplicates", LOOK, duplicates, "It and those that the last check found to be like it.", (ONE,)),
-        Verb("propose", CURATE, propose, "A new example, which waits for approval.", (in_dataset, with_texts)),
+        Verb("propose", CURATE, propose, "A new example, which waits for approval.",
+             (in_dataset, with_texts, from_where)),
         Verb("edit", CURATE, edit, "Change texts or properties; the former state stays as a revision.",
              (ONE, with_texts, with_reason, as_revision)),
         Verb("approve", CURATE, approve, "Let it into the next version.", (ONE, as_state, as_revision)),

@@ -47,7 +47,7 @@ class Command(ProjectCommand):
         parser.add_argument("--credit", default="", help="for a new dataset: source and licence")
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        mapping = dict(_pair(item) for item in options["map"])
+        mapping = dict(pair_of(item) for item in options["map"])
         dataset = dataset_named(project, options["dataset"])
         if dataset is None:
             batch = self._into_new(project, by, mapping, options)
@@ -132,7 +132,8 @@ def places(numbers: list[int]) -> str:
     return f"line{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:NAMED]))}{more}"
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair_of(text: str) -> tuple[str, str]:
+    """FIELD=COLUMN as two. CommandError without an equals sign."""
     field, sign, column = text.partition("=")
     if not sign:
         raise CommandError(f"--map wants FIELD=COLUMN; “{text}” has no equals sign.")

@@ -1,5 +1,7 @@
-"""The files brought into a dataset: manage.py imports list|show|cancel|retry --project SLUG --dataset NAME."""
+"""The files brought into a dataset: manage.py imports preview|list|show|report|cancel|retry --project SLUG …"""
 
+from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -8,7 +10,8 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.management.commands.import_examples import lines, told
+from evalhub.datasets.management.commands.import_examples import lines, pair_of, told
+from evalhub.datasets.management.previewing import previewed
 from evalhub.datasets.management.verbs import (
     Options,
     Verb,
@@ -19,6 +22,13 @@ from evalhub.datasets.management.verbs import (
     numbered,
 )
 from evalhub.datasets.models import ImportBatch
+from evalhub.datasets.setting_aside import as_csv, as_jsonl
+
+REPORTS = {".csv": as_csv, ".jsonl": as_jsonl}
+
+
+def preview(project: Project, by: User, options: Options) -> Told:
+    return previewed(options["file"], dict(pair_of(text) for text in options["map"]))
 
 
 def listed(project: Project, by: User, options: Options) -> Told:
@@ -31,6 +41,23 @@ def listed(project: Project, by: User, options: Options) -> Told:
 def shown(project: Project, by: User, options: Options) -> Told:
     batch = import_of(project, options)
     return Told({**facts(batch), **told(batch)}, [line(batch), *lines(batch)])
+
+
+def report(project: Project, by: User, options: Options) -> Told:
+    """The rows that were set aside, whole or not at all, as CSV for people or JSONL for programs."""
+    batch, out = import_of(project, options), options["out"]
+    if out.suffix not in REPORTS:
+        raise CommandError(f"--out wants a name that ends in {' or '.join(REPORTS)}.")
+    part = out.with_name(f"{out.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(REPORTS[out.suffix](batch))
+        part.replace(out)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise CommandError(f"{out} cannot be written: {error.strerror or error}.") from error
+    values = {"import": batch.pk, "set_aside": batch.set_aside, "file": str(out)}
+    return Told(values, [f"The rows that were set aside ({batch.set_aside:,}) are in {out}."])
 
 
 def cancel(project: Project, by: User, options: Options) -> Told:
@@ -65,12 +92,25 @@ def line(batch: ImportBatch) -> str:
     return f"{batch.pk:>6}  {asked}: {batch.file_name}, {batch.get_state_display().lower()}: {counts}."
 
 
+def of_file(parser: ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, help="the file or dataset folder to look at")
+    parser.add_argument("--map", action="append", default=[], metavar="FIELD=COLUMN", help="take FIELD from COLUMN")
+
+
+def into_file(parser: ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="a CSV or JSONL file to write")
+
+
 class Command(VerbCommand):
     help = "The imports of a dataset. import_examples brings in a file."
     verbs = (
+        Verb("preview", Right.CURATE, preview,
+             "What an import of a file would find: columns, first rows, problems. Nothing is stored.", (of_file,)),
         Verb("list", Right.VIEW_DATA, listed, "The imports, the newest first, with their counts.",
              (in_dataset, limited(50, 500))),
         Verb("show", Right.VIEW_DATA, shown, "One import, with what was set aside and why.", (numbered("import"),)),
+        Verb("report", Right.VIEW_DATA, report, "Every row that was set aside, as it stands in its file.",
+             (numbered("import"), into_file)),
         Verb("cancel", Right.CURATE, cancel,
              "Stop an import: the rows stored so far stay, of all-or-nothing none.", (numbered("import"),)),
         Verb("retry", Right.CURATE, retry,
