@@ -18,7 +18,8 @@ BEATS_PER_SILENCE = 5  # how often a job says that it is alive in the time after
 class Upkeep:
     """Called often; every settings.SWEEP_SECONDS it does what the clock's schedule names, of every room.
 
-    Where there is one worker, and that one is busy, nobody else would.
+    Where there is one worker, and that one is busy, nobody else would. Within a transaction it does nothing: work that
+    is one calls it from a thread (`beating`), which has a connection of its own.
     """
 
     def __init__(self) -> None:
@@ -32,12 +33,14 @@ class Upkeep:
             self._do(str(entry["task"]))
 
     def _do(self, name: str) -> None:
-        """One sweep, by its task's name; with the database away or locked the next one comes soon."""
+        """One sweep, by its task's name; whatever becomes of it, the job goes on and the next one comes soon."""
         try:
             import_string(name)()
         except OperationalError as error:
             connection.close()
             logger.warning("%s has to wait: %s", name, error)
+        except Exception:
+            logger.exception("%s did not work", name)
 
 
 @contextmanager

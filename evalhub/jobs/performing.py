@@ -50,7 +50,7 @@ def carry_out(claim: Claim[Job], *, stay: Callable[[], None]) -> None:
     lifecycle.write(claim, role=role_in(job.created_by, job.project) or "")
     command, signs = command_of(job.command), Signs(claim, stay)
     command.teller, command.request_key = signs, f"job-{job.pk}"
-    with beating(signs.beat, every=BEAT_SECONDS), _files(job, command) as options, signs.heeding():
+    with attended_to(signs), _files(job, command) as options, signs.heeding():
         with transaction.atomic() if command.in_one_step else nullcontext():
             told, error = _told(job, command, options)
             if error is None:
@@ -58,6 +58,13 @@ def carry_out(claim: Claim[Job], *, stay: Callable[[], None]) -> None:
         if error is not None:
             kept = {"result": {**told.values, **declined(error)}, "link": told.link}
             lifecycle.finish(claim, State.FAILED, str(error)[:1000], **kept)
+
+
+@contextmanager
+def attended_to(signs: "Signs") -> Iterator[None]:
+    """Meanwhile two threads show life and look after the other rows: the work itself may be one long transaction."""
+    with beating(signs.beat, every=BEAT_SECONDS), beating(Upkeep(), every=BEAT_SECONDS):
+        yield
 
 
 def _told(job: Job, command: QueueableCommand, options: dict[str, Any]) -> tuple[Told, CommandError | None]:
@@ -115,7 +122,7 @@ class Signs:
     """A worker's teller: what a command says and how far it is, kept in its job's row."""
 
     def __init__(self, claim: Claim[Job], stay: Callable[[], None]) -> None:
-        self.claim, self.stay, self.upkeep = claim, stay, Upkeep()
+        self.claim, self.stay = claim, stay
         self.values: dict[str, Any] = {}
         self.gone, self.looked, self.began = threading.Event(), 0.0, time.monotonic()
         self.looking = False
@@ -164,7 +171,6 @@ class Signs:
             return
         self.looking = True  # what looks has statements of its own; and after the end, what undoes the work
         self.stay()
-        self.upkeep()
         if self.gone.is_set():
             raise Superseded
         if self.claim.wants_end:

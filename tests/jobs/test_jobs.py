@@ -9,8 +9,10 @@ import pytest
 from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
+from evalhub import upkeep
 from evalhub.accounts.commands import Told
 from evalhub.accounts.models import AuditEvent, Membership
 from evalhub.errors import Refused
@@ -22,6 +24,7 @@ from evalhub.studies.models import RatingScore, Study
 from evalhub.upkeep import leaving
 from tests.jobs.conftest import INTO, asked, worked_off
 from tests.reports.ground import rated_study
+from tests.runs.test_worker import until
 
 
 @pytest.fixture
@@ -187,6 +190,32 @@ def test_it_waits_again_when_its_worker_is_lost_and_fails_at_the_third_time(rati
         assert (job.state, job.losses) == (state, losses)
     assert job.message.startswith("Its worker was lost 3 times")
     assert job.message.endswith("Nothing half-done was kept; try it again.")
+
+
+@pytest.mark.usefixtures("transactional_db", "admin")
+def test_its_worker_looks_after_the_others_also_within_one_step(ratings, settings, monkeypatch):
+    """A run whose worker is killed must not wait until the only other worker has ended its transaction."""
+    done: list[str] = []
+
+    def act(command, project, by, options):
+        assert connection.in_atomic_block
+        done.clear()
+        until(lambda: len(done) >= len(settings.CELERY_BEAT_SCHEDULE), seconds=10)
+        return Told({})
+
+    settings.SWEEP_SECONDS = 0
+    monkeypatch.setattr(performing, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(upkeep, "import_string", lambda name: lambda: done.append(name))
+    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.act", act)
+    asked(ratings())
+    assert worked_off()[0].state == "succeeded"
+    assert {f"evalhub.{room}.tasks.sweep" for room in ("datasets", "jobs", "runs")} <= set(done)
+
+
+def test_a_sweep_that_fails_is_no_fault_of_the_job_beside_it(settings, monkeypatch):
+    settings.SWEEP_SECONDS = 0
+    monkeypatch.setattr(upkeep, "import_string", lambda name: lambda: 1 / 0)
+    upkeep.Upkeep()._do("evalhub.jobs.tasks.sweep")
 
 
 @pytest.mark.usefixtures("admin")
