@@ -94,9 +94,9 @@ def test_it_shows_the_first_texts_of_an_imported_example(capsys, dataset, admin,
 
 
 def test_it_lists_duplicates(twins):
-    assert [one["id"] for one in answer("examples duplicates", twins[1].pk)["examples"]] == [
-        one.pk for one in twins[:3]
-    ]
+    found = answer("examples duplicates", twins[1].pk)
+    assert (found["count"], [one["id"] for one in found["examples"]]) == (3, [one.pk for one in twins[:3]])
+    assert tried("examples duplicates", str(twins[1].pk), HERE).startswith("3 examples alike.\n")
     assert "found no duplicate" in tried("examples duplicates", str(twins[3].pk), HERE)
 
 

@@ -13,7 +13,7 @@ from evalhub.datasets import actions
 from evalhub.datasets.actions.curation import GIVEN
 from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.api.curation import CommentSerializer
-from evalhub.datasets.clusters import members_of
+from evalhub.datasets.clusters import cluster_of, shown_of
 from evalhub.datasets.filters import filter_of
 from evalhub.datasets.history import history_of
 from evalhub.datasets.management.telling import as_json, event_line, facts, line, revisions_of, words
@@ -61,9 +61,13 @@ def shown(project: Project, by: User, options: Options) -> Told:
 
 
 def duplicates(project: Project, by: User, options: Options) -> Told:
-    members = members_of(example_of(project, options))
-    lines = [line(member) for member in members] if len(members) > 1 else ["The last check found no duplicate of it."]
-    return Told({"examples": [facts(member) for member in members]}, lines)
+    """The example and those like it; of many the first, and how many there are."""
+    example = example_of(project, options)
+    cluster = cluster_of(example)
+    members = shown_of(example, cluster)
+    said = [f"{many(len(cluster))} alike.", *map(line, members)]
+    lines = said if len(cluster) > 1 else ["The last check found no duplicate of it."]
+    return Told({"count": len(cluster), "examples": [facts(member) for member in members]}, lines)
 
 
 # --- change -------------------------------------------------------------------------------------
