@@ -16,23 +16,24 @@ from rest_framework.views import exception_handler
 
 from evalhub.accounts import actions
 from evalhub.accounts.mail import send_invitation
-from evalhub.accounts.middleware import end_upload
+from evalhub.accounts.middleware import RETRY_AFTER, end_upload
 from evalhub.accounts.models import ApiToken, Invitation, Membership, Project, Role, User
 from evalhub.accounts.permissions import Right, project_for, role_in
-from evalhub.errors import as_refusal
+from evalhub.errors import Busy, as_answer
 
 logger = logging.getLogger(__name__)
 
 
 def refusal_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """A Refused and a full disk are 409 with their sentence; everything else as Django REST framework does it."""
-    refusal = as_refusal(error)
+    """A Refused and a full disk are 409, a locked database 503, each with its sentence; the rest is Django REST's."""
+    refusal = as_answer(error)
     if refusal:
         if refusal is not error:
             logger.error("%s", refusal, exc_info=error)
         end_upload(context["request"]._request)
         body = {"detail": refusal.message} | ({"field": refusal.field} if refusal.field else {}) | refusal.facts
-        return Response(body, status=status.HTTP_409_CONFLICT)
+        headers = {"Retry-After": RETRY_AFTER} if isinstance(refusal, Busy) else {}
+        return Response(body, status=refusal.status, headers=headers)
     return exception_handler(error, context)
 
 

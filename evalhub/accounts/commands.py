@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from django.http import Http404
 
 from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right, may
-from evalhub.errors import as_refusal
+from evalhub.errors import Refused, as_answer, as_refusal
 
 BAR = 30  # characters
 PROBLEM = ("line", "field", "reason")
@@ -86,7 +86,7 @@ class TellingCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with one_sentence():
+            with one_sentence(as_answer):
                 told = self.perform(options)
         except CommandError as refusal:
             if options["json"]:
@@ -167,7 +167,7 @@ class Bar:
 
 
 @contextmanager
-def one_sentence() -> Iterator[None]:
+def one_sentence(sentence_of: Callable[[BaseException], Refused | None] = as_refusal) -> Iterator[None]:
     """A refusal, a missing right and a full disk become one sentence on standard error and exit status 1."""
     try:
         yield
@@ -176,7 +176,7 @@ def one_sentence() -> Iterator[None]:
     except (PermissionDenied, Http404) as error:
         raise CommandError(str(error) or "You may not do this, or it is not there.") from error
     except Exception as error:
-        refusal = as_refusal(error)
+        refusal = sentence_of(error)
         if refusal is None:
             raise
         raise Error(refusal.message, getattr(error, "problems", ())) from error

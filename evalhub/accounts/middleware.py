@@ -13,16 +13,17 @@ from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.defaults import server_error
 
-from evalhub.errors import as_refusal
+from evalhub.errors import Busy, Refused, as_answer
 
 logger = logging.getLogger(__name__)
 PIECE = 2**16  # bytes
+RETRY_AFTER = "60"  # seconds
 SHOWING = ("GET", "HEAD", "OPTIONS")  # methods that change nothing
 Answering = Callable[[HttpRequest], HttpResponse]
 
 
 class RefusalMiddleware:
-    """Turns a Refused that nobody caught, or a full disk, into a page with its sentence (status 409)."""
+    """Turns a Refused that nobody caught, a full disk (409) or a locked database (503) into a page that tells it."""
 
     def __init__(self, get_response: Answering) -> None:
         self.get_response = get_response
@@ -31,32 +32,40 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        refusal = as_refusal(exception)
+        refusal = as_answer(exception)
         if refusal is None:
             return None
         if refusal is not exception:
             logger.error("%s", refusal, exc_info=exception)
-        return refused(request, refusal.message)
+        return refused(request, refusal)
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """The handler of last resort: a full disk that no view could meet is refused as elsewhere, the rest is a bug.
+    """The handler of last resort: what no view could meet is refused as elsewhere, the rest is a bug.
 
-    An upload fills the folder for temporary files while the request is read, before any view begins.
+    An upload fills the folder for temporary files while the request is read, before any view begins; the session is
+    stored after the view has ended, in a database that may be locked.
     """
     error = sys.exc_info()[1]
-    refusal = as_refusal(error) if error else None
-    return refused(request, refusal.message) if refusal else server_error(request)
+    refusal = as_answer(error) if error else None
+    return refused(request, refusal) if refusal else server_error(request)
 
 
-def refused(request: HttpRequest, sentence: str) -> HttpResponse:
-    """The sentence with status 409: as JSON to the API, as a note to a fragment, else as a page."""
+def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    """Its sentence with its status: as JSON to the API, as a note to a fragment, else as a page."""
     end_upload(request)
+    response = _in_kind(request, refusal)
+    if isinstance(refusal, Busy):
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
+
+
+def _in_kind(request: HttpRequest, refusal: Refused) -> HttpResponse:
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": sentence}, status=409)
+        return JsonResponse({"detail": refusal.message}, status=refusal.status)
     fragment = request.headers.get("HX-Request") == "true"
     template = "components/refusal.html" if fragment else "refused.html"
-    return render(request, template, {"message": sentence, "back": came_from(request)}, status=409)
+    return render(request, template, {"message": refusal.message, "back": came_from(request)}, status=refusal.status)
 
 
 def end_upload(request: HttpRequest) -> None:
