@@ -7,7 +7,8 @@ from itertools import chain
 from typing import Any
 
 from evalhub.accounts.models import User
-from evalhub.datasets.models import Example
+from evalhub.datasets.inserting import REVISED
+from evalhub.datasets.models import Example, Revision
 
 DECIDED = {"approve": "Approved", "reject": "Rejected"}
 ORIGINS = {
@@ -37,6 +38,16 @@ def history_of(example: Example) -> list[Event]:
 def _revisions(example: Example) -> Iterator[Event]:
     for revision in example.revisions.select_related("author").defer("values"):
         yield Event(revision.created_at, revision.author, f"Revision {revision.number}", revision.reason)
+
+
+def values_of(revision: Revision) -> dict[str, Any]:
+    """The texts of a revision, which an example still has itself where they were not written twice (models.Revision).
+
+    The revision has to come with its example.
+    """
+    if revision.values is not None:
+        return dict(revision.values)
+    return {name: getattr(revision.example, name) for name in REVISED}
 
 
 def _decisions(example: Example) -> Iterator[Event]:

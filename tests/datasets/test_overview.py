@@ -114,3 +114,32 @@ def test_that_nothing_changed_is_never_an_estimate(large, admin) -> None:
     deck.examples.filter(state="approved").first().save()
     assert changed_since(deck, version.frozen_at)
     assert standing(deck).changed
+
+
+# --- the API ------------------------------------------------------------------------------------
+BASE = "/api/v1/projects/content-copy/datasets/"
+
+
+def test_the_api_counts_no_further_than_the_page(large, admin) -> None:
+    client = logged_in(admin)
+    listed = {each["slug"]: each for each in client.get(BASE).json()["results"]}
+    assert (listed["deck"]["rejected"], listed["deck"]["counts_are_exact"]) == (3, False)
+    assert listed["deck"]["approved"] == states_of(large)[large[0].pk]["approved"].number
+    assert client.get(f"{BASE}deck/").json() == listed["deck"]
+
+
+def test_the_api_asks_as_little_for_many_datasets_as_for_one(
+    two, admin, django_assert_num_queries, django_assert_max_num_queries
+) -> None:
+    client = logged_in(admin)
+    client.get(BASE)
+    with django_assert_max_num_queries(14) as before:
+        first = client.get(BASE).json()["results"]
+    assert [(each["approved"], each["proposed"], each["rejected"], each["counts_are_exact"]) for each in first] == [
+        (60, 0, 3, True), (0, 40, 0, True),
+    ]  # fmt: skip
+    assert not any("LEFT OUTER JOIN" in query["sql"] for query in before.captured_queries)
+    for number in range(5):
+        actions.create_dataset(two[0].project, name=f"More {number}", by=admin)
+    with django_assert_num_queries(len(before)):
+        assert client.get(BASE).json()["count"] == 7

@@ -17,6 +17,7 @@ from evalhub.accounts.models import User
 from evalhub.datasets import storing, tasks
 from evalhub.datasets.actions.collections import delete_files
 from evalhub.datasets.actions.noting import noted
+from evalhub.datasets.columns import MAX_NAME
 from evalhub.datasets.formats.packing import as_one_file
 from evalhub.datasets.models import Dataset, ImportBatch
 from evalhub.datasets.reading import Unreadable, storable
@@ -47,6 +48,7 @@ def import_file(
     kept, if the file cannot be read.
     """
     _check_policy(policy)
+    check_mapping(mapping or {})
     with _one_file(path, file_name) as (file, name):
         return _import_here(dataset, file, _Asked(name, by, policy, dict(mapping or {})), progress)
 
@@ -76,9 +78,10 @@ def request_import(
 ) -> ImportBatch:
     """Keep the file, and let a worker store its rows as import_file does. The same `request_key` twice is one import.
 
-    Raises Refused for an unknown policy; a file that cannot be read fails the import, with a sentence.
+    Raises Refused for an unknown policy or an odd mapping. A file that cannot be read fails the import, in a sentence.
     """
     _check_policy(policy)
+    check_mapping(mapping or {})
     with _one_file(path, file_name) as (file, name):
         asked = _Asked(name, by, policy, dict(mapping or {}))
         try:
@@ -165,6 +168,16 @@ def _one_file(path: Path, name: str) -> Iterator[tuple[Path, str]]:
 def _check_policy(policy: str) -> None:
     if policy not in ImportBatch.Policy.values:
         raise Refused(f"There is no policy “{policy}”; there are {' and '.join(ImportBatch.Policy.values)}.")
+
+
+def check_mapping(mapping: Mapping[str, str]) -> None:
+    """Raises Refused for {field: column} with a name that is too long, or that cannot be kept."""
+    for field, column in mapping.items():
+        if f"{field}{column}" != storable(f"{field}{column}") or max(len(field), len(column)) > MAX_NAME:
+            name = storable(field)[:40]
+            raise Refused(
+                f"The column for “{name}” is too long, or holds characters that no file has.", field="mapping"
+            )
 
 
 @dataclass(frozen=True)

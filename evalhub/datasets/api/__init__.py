@@ -5,9 +5,16 @@ from evalhub.datasets.api.collections import DatasetDetail, DatasetList
 from evalhub.datasets.api.comparisons import VersionCard, VersionCardText, VersionComparison
 from evalhub.datasets.api.curation import ChangeList, ChangeUndo, CommentList, ViewDetail, ViewList
 from evalhub.datasets.api.deciding import DuplicateKept, Duplicates, ExampleDecision, ExampleReplacement
-from evalhub.datasets.api.examples import ExampleDetail, ExampleList
+from evalhub.datasets.api.examples import ExampleDetail, ExampleList, RevisionList
 from evalhub.datasets.api.exports import Exports
-from evalhub.datasets.api.imports import HERE_AND_NOW, ImportCancel, ImportDetail, ImportList, ImportRetry
+from evalhub.datasets.api.imports import (
+    HERE_AND_NOW,
+    ImportCancel,
+    ImportDetail,
+    ImportList,
+    ImportPreview,
+    ImportRetry,
+)
 from evalhub.datasets.api.reviewing import Hold, NextToReview, ReviewQueue
 from evalhub.datasets.api.versions import VersionDetail, VersionDownload, VersionList
 
@@ -32,10 +39,12 @@ __all__ = [
     "ImportCancel",
     "ImportDetail",
     "ImportList",
+    "ImportPreview",
     "ImportRetry",
     "NextToReview",
     "Readiness",
     "ReviewQueue",
+    "RevisionList",
     "ThresholdsView",
     "VersionCard",
     "VersionCardText",

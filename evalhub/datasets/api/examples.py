@@ -15,7 +15,8 @@ from evalhub.datasets import actions
 from evalhub.datasets.actions.curation import GIVEN, MOST_GIVEN
 from evalhub.datasets.api.common import RoomView
 from evalhub.datasets.api.paging import PlacePagination, asked_of
-from evalhub.datasets.models import Example, Split
+from evalhub.datasets.history import values_of
+from evalhub.datasets.models import Example, Revision, Split
 from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, chosen_examples
 
 FILTERS = [
@@ -39,6 +40,18 @@ class ExampleSerializer(serializers.ModelSerializer[Example]):
                   "tags", "metadata", "wanted_split", "state", "origin", "revision_number", "created_at",
                   "updated_at")  # fmt: skip
         read_only_fields = ("history", "metadata", "state", "origin", "created_at", "updated_at")
+
+
+class RevisionSerializer(serializers.ModelSerializer[Revision]):
+    author = serializers.StringRelatedField[Any]()
+    values = serializers.SerializerMethodField(help_text="Its texts, category, source, split and tags, as they were.")
+
+    class Meta:
+        model = Revision
+        fields = ("number", "author", "created_at", "reason", "values")
+
+    def get_values(self, revision: Revision) -> dict[str, Any]:
+        return values_of(revision)
 
 
 class EditSerializer(serializers.Serializer[dict[str, Any]]):
@@ -111,3 +124,15 @@ class ExampleDetail(RoomView, RetrieveAPIView[Example]):
             example, by=self.person, values=values, reason=reason, expected_revision=expected
         )
         return Response(ExampleSerializer(changed).data)
+
+
+class RevisionList(RoomView, ListAPIView[Revision]):
+    """The revisions of an example, the first one first: who, when, why, and what it then was."""
+
+    serializer_class = RevisionSerializer
+
+    def get_queryset(self) -> QuerySet[Revision]:
+        if self.describing:
+            return Revision.objects.none()
+        example = get_object_or_404(Example, dataset=self.dataset, pk=self.kwargs["pk"])
+        return example.revisions.select_related("author", "example").order_by("number")
