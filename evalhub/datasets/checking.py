@@ -1,21 +1,26 @@
 """From rows to checks and back: the examples of a dataset, what must not be repeated, and what was found, kept."""
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from evalhub.accounts.models import User
+from evalhub.datasets.checks.kinds import KINDS, UNUSABLE
 from evalhub.datasets.checks.readiness import credit, waiting
 from evalhub.datasets.checks.report import Check, CheckReport, Finding
 from evalhub.datasets.checks.text import OtherSet, Text
 from evalhub.datasets.counting import Tally, changed_since, count_of
+from evalhub.datasets.filters import filter_of
 from evalhub.datasets.guarded import prompt_text
-from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, VersionExample
+from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, Version, VersionExample
+from evalhub.datasets.selection import chosen_examples
 from evalhub.jobs.actions import request_job
 from evalhub.jobs.lifecycle import LIVE
 from evalhub.jobs.models import Job
@@ -28,6 +33,33 @@ GUARDED = ("instruction", "input", "system", "history")
 
 
 # --- what is checked ------------------------------------------------------------------------------
+TICKED = re.compile(r"ids=(\d{1,18}(?:,\d{1,18})*)")
+Link = tuple[str, str]  # what it says, the query of the table's address
+
+
+def sound_query(query: str) -> str:
+    """Which examples, in the one way that names a run over them: "" for all that are approved, a filter, or ids=3,7.
+
+    Raises Refused for a filter that means nothing.
+    """
+    if ticked := TICKED.fullmatch(query):
+        return ids_query(map(int, ticked[1].split(",")))
+    return urlencode(filter_of(query).narrowing)
+
+
+def ids_query(pks: Iterable[int]) -> str:
+    return f"ids={','.join(map(str, sorted(set(pks))))}"
+
+
+def examples_of(dataset: Dataset, query: str) -> QuerySet[Example]:
+    """The examples that a sound query names."""
+    if ticked := TICKED.fullmatch(query):
+        return dataset.examples.filter(pk__in=ticked[1].split(","))
+    if not query:
+        return dataset.examples.filter(state=Example.State.APPROVED)
+    return chosen_examples(dataset, filter_of(query)).order_by()
+
+
 def texts_of(dataset: Dataset, examples: QuerySet[Example]) -> Iterator[Text]:
     """The examples as the checks take them, in constant memory. What the last version tested counts as tested."""
     tested = _tested(dataset)
@@ -65,6 +97,19 @@ def _benchmarks(dataset: Dataset) -> list[OtherSet]:
 def _prompts(benchmark: Dataset) -> list[str]:
     rows = benchmark.examples.exclude(state=Example.State.REJECTED).values(*GUARDED)
     return sorted({prompt_text(row) for row in rows.iterator(CHUNK)})
+
+
+def tested_elsewhere(dataset: Dataset) -> dict[str, Any]:
+    """A mark of what other datasets of the project test: another one where a test set or benchmark came or changed."""
+    others = Version.objects.filter(dataset__project=dataset.project_id).exclude(dataset=dataset)
+    newest = max((pk for pk, counts in others.values_list("pk", "counts") if counts.get("test")), default=0)
+    known = Dataset.objects.filter(project=dataset.project_id, is_benchmark=True).exclude(pk=dataset.pk)
+    return {"version": newest, "benchmarks": {one.slug: _last_change(one) for one in known}}
+
+
+def _last_change(dataset: Dataset) -> str:
+    moment = dataset.examples.order_by("-updated_at").values_list("updated_at", flat=True).first()
+    return moment.isoformat() if moment else ""
 
 
 # --- what was found -------------------------------------------------------------------------------
@@ -111,7 +156,18 @@ class Standing:
     report: CheckReport | None
     checks: tuple[Check, ...]
     changed: Tally  # examples that were changed, added or decided since
+    overtaken: bool  # what other datasets test is not what it was then
     job: Job | None  # a run that waits or works just now
+
+    @property
+    def stale(self) -> bool:
+        """Whether a version might be refused now although nothing blocked then."""
+        return bool(self.changed) or self.overtaken
+
+    @property
+    def lines(self) -> list[tuple[Check, list[Link]]]:
+        """The checks, each with its links to the examples concerned."""
+        return [(check, links(check, self.run)) for check in self.checks]
 
     @property
     def blocking(self) -> int:
@@ -129,7 +185,19 @@ def standing(dataset: Dataset) -> Standing:
     proposed = count_of(dataset.examples.filter(state=Example.State.PROPOSED))
     more = (waiting(proposed.number, told=str(proposed)), credit(bool(dataset.credit.strip())))
     changed = changed_since(dataset, run.read_at) if run else Tally(0)
-    return Standing(run, report, (*(report.checks if report else ()), *more), changed, live_job(dataset))
+    overtaken = run is not None and run.settings.get("tested_elsewhere") != tested_elsewhere(dataset)
+    return Standing(run, report, (*(report.checks if report else ()), *more), changed, overtaken, live_job(dataset))
+
+
+def links(check: Check, run: CheckRun | None) -> list[Link]:
+    """To the examples of a line: those that this very run flagged, or of all that are approved."""
+    found = []
+    for words, query in check.where:
+        if run and query.removeprefix("flag=") in (*KINDS, UNUSABLE):
+            found.append((words, f"{query}@{run.pk}"))
+        elif not (run and run.query):
+            found.append((words, query))
+    return found
 
 
 def made_by(dataset: Dataset, request_key: str | None) -> CheckRun | None:

@@ -6,13 +6,15 @@ A page's own address is read leniently (selection.py), since the page shows what
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
-from evalhub.datasets.checks.kinds import KINDS
+from evalhub.datasets.checks.kinds import KINDS, NO_SOURCE, UNUSABLE
+from evalhub.datasets.flagging import is_flag
 from evalhub.datasets.reading import storable
 from evalhub.datasets.selection import ADDRESSED, ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, moment
 from evalhub.errors import Refused
 
 CHOICES: Mapping[str, Iterable[str]] = {
-    "state": dict(STATES), "split": dict(SPLITS), "from": dict(PROVENANCES), "sort": ORDERS, "flag": KINDS,
+    "state": dict(STATES), "split": dict(SPLITS), "from": dict(PROVENANCES), "sort": ORDERS,
+    "flag": (*KINDS, UNUSABLE, NO_SOURCE, "and KIND@CHECK"),
 }  # fmt: skip
 LONGEST = {"q": 200, "category": 120, "source": 255, "language": 20, "tag": 120}  # characters
 SHOWN = 40  # characters of what is refused
@@ -47,7 +49,8 @@ def _meaningless(name: str, value: str) -> str:
     if not value:
         return ""
     if name in CHOICES:
-        return "" if value in CHOICES[name] else f"there are {', '.join(CHOICES[name])}"
+        known = is_flag(value) if name == "flag" else value in CHOICES[name]
+        return "" if known else f"there are {', '.join(CHOICES[name])}"
     if name in ("min", "max"):
         return "" if value.isdecimal() and len(value) < 10 else "a whole number of characters is needed"
     if name == "since":

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from evalhub.datasets.checks.kinds import KINDS
+from evalhub.datasets.checks.kinds import KINDS, NO_SOURCE, UNUSABLE
+from evalhub.datasets.flagging import MOST_PARTS, flags_now
 from evalhub.datasets.models import CheckRun, Dataset, Example, Split
-from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, flagged, title_of
+from evalhub.datasets.selection import ORDERS, PROVENANCES, SPLITS, STATES, ExampleFilter, title_of
 
 MOST_NAMES = 200
 BEGINS = 240  # characters of an output in a row
@@ -27,7 +28,8 @@ WORDS = {
     "since": "Changed since",
 }  # fmt: skip
 SHORT = {"leaks": "Leak", "echoes": "Repeats the input", "conflicts": "Other output elsewhere", "copies": "Copy",
-         "near": "Near duplicate", "lengths": "Unusual length", "contamination": "Repeats a test"}  # fmt: skip
+         "near": "Near duplicate", "lengths": "Unusual length", "contamination": "Repeats a test",
+         UNUSABLE: "Not usable as it is", NO_SOURCE: "No source document"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class Line:
 def lines_of(dataset: Dataset, examples: Sequence[Example]) -> list[Line]:
     """Rows with what the last check found about them: one query. Examples are light ones (paging.py)."""
     found: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    pairs = flagged(dataset).filter(example__in=[example.pk for example in examples]).values_list("example", "kind")
-    for pk, kind in pairs:
+    flags = flags_now(dataset).filter(example__in=[example.pk for example in examples])
+    for pk, kind in dict.fromkeys(flags.order_by("id").values_list("example", "kind")):
         found[pk].append(flag_name(kind))
     return [_line(example, found[example.pk]) for example in examples]
 
@@ -79,10 +81,13 @@ def names_of(dataset: Dataset, field: str) -> list[str]:
 
 
 def flag_choices(dataset: Dataset) -> list[tuple[str, str]]:
-    """(kind, label) of what the last check flagged."""
-    last = CheckRun.objects.filter(dataset=dataset, query="").order_by("-id").values_list("pk", flat=True).first()
-    kinds = _distinct("datasets_flag", "run_id", last, "kind") if last else []
-    return [(kind, KINDS[kind].label if kind in KINDS else kind.capitalize()) for kind in kinds]
+    """(value, label) of what the checks flagged: the last one, and those of a part since."""
+    runs = CheckRun.objects.filter(dataset=dataset).order_by("-id")
+    last = runs.filter(query="").values_list("pk", flat=True).first() or 0
+    since = list(runs.filter(pk__gt=last).values_list("pk", flat=True)[:MOST_PARTS])
+    kinds = {kind for run in [*since, last] if run for kind in _distinct("datasets_flag", "run_id", run, "kind")}
+    labels = [(kind, KINDS[kind].label if kind in KINDS else kind.capitalize()) for kind in sorted(kinds)]
+    return [*labels, (UNUSABLE, SHORT[UNUSABLE]), (NO_SOURCE, SHORT[NO_SOURCE])] if last or kinds else []
 
 
 def _distinct(table: str, owner: str, number: int, field: str) -> list[str]:
@@ -95,12 +100,17 @@ def _distinct(table: str, owner: str, number: int, field: str) -> list[str]:
 def chips_of(wanted: ExampleFilter) -> list[tuple[str, str]]:
     """(what it says, the address's query without it) for each filter in use."""
     labels = {"state": dict(STATES), "split": dict(SPLITS), "from": dict(PROVENANCES),
-              "flag": {kind: flag_name(kind)[0] for kind in KINDS}}  # fmt: skip
+              "flag": {wanted.flag: _flag_words(wanted.flag)}}  # fmt: skip
     units = {"min": " characters", "max": " characters"}
     return [
         (f"{WORDS[name]}: {labels.get(name, {}).get(value, value)}{units.get(name, '')}", wanted.without(name))
         for name, value in wanted.narrowing.items()
     ]
+
+
+def _flag_words(flag: str) -> str:
+    kind, _, number = flag.partition("@")
+    return f"{flag_name(kind)[0]}, check {number}" if number else flag_name(kind)[0]
 
 
 def order_choices() -> list[tuple[str, str]]:

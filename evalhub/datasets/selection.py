@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from evalhub.accounts.models import Project
 from evalhub.datasets.counting import Tally, count_of
+from evalhub.datasets.flagging import having
 from evalhub.datasets.models import CheckRun, Dataset, Example, Flag, Split, Version
 from evalhub.datasets.prompts import asks_as
 from evalhub.datasets.searching import found, planned
@@ -128,7 +129,7 @@ def _narrowed(dataset: Dataset, wanted: ExampleFilter) -> QuerySet[Example]:
     if wanted.tag:
         examples = examples.filter(tagged(wanted.tag))
     if wanted.flag:
-        examples = examples.filter(pk__in=flagged(dataset, wanted.flag).values("example"))
+        examples = examples.filter(having(dataset, wanted.flag))
     return examples
 
 
@@ -173,11 +174,10 @@ def tagged(tag: str) -> Q:
     return Q(GreaterThan(Func(F("tags"), Value(json.dumps(tag)), function="instr", output_field=IntegerField()), 0))
 
 
-def flagged(dataset: Dataset, kind: str = "") -> QuerySet[Flag]:
-    """What the last check of the whole dataset found, of one kind or of all."""
+def flagged(dataset: Dataset) -> QuerySet[Flag]:
+    """What the last check of the whole dataset found; with the checks of parts since: flagging.py."""
     last = CheckRun.objects.filter(dataset=dataset, query="").order_by("-id").values("pk")[:1]
-    flags = Flag.objects.filter(run=Subquery(last))
-    return flags.filter(kind=kind) if kind else flags
+    return Flag.objects.filter(run=Subquery(last))
 
 
 def datasets_by_name(project: Project) -> QuerySet[Dataset]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -12,9 +13,8 @@ from evalhub.datasets import checking
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.checks.run import check
 from evalhub.datasets.checks.thresholds import Thresholds
-from evalhub.datasets.filters import filter_of
-from evalhub.datasets.models import CheckRun, Dataset, Example
-from evalhub.datasets.selection import chosen_examples
+from evalhub.datasets.models import CheckRun, Dataset
+from evalhub.datasets.rehearsing import refused_by_freezing, tests_something
 from evalhub.datasets.tokenizing import counter, folder_of
 from evalhub.errors import Refused
 from evalhub.jobs.actions import request_job
@@ -32,7 +32,7 @@ def check_examples(
     request_key: str | None = None,
     progress: Heard | None = None,
 ) -> CheckRun:
-    """Run all checks over the approved examples, or over those that `query` (a page's address) leaves.
+    """Run all checks over the approved examples, or over those that `query` names: a page's address, or ids=3,7.
 
     `thresholds` stand for those that are kept with the dataset. `model`: a model of the project with a tokenizer on
     this machine, in whose tokens lengths are counted. Flags replace those of the run before over the same examples;
@@ -42,18 +42,20 @@ def check_examples(
     if made_before := checking.made_by(dataset, request_key):
         return made_before
     settings = Thresholds.from_json({**dataset.thresholds, **(thresholds or {})})
-    examples = chosen_examples(dataset, filter_of(query)).order_by()
-    if not query:
-        examples = examples.filter(state=Example.State.APPROVED)
+    query = checking.sound_query(query)
+    examples = checking.examples_of(dataset, query)
     if not (total := examples.count()):
         raise Refused("There is nothing to check: no example of this dataset is approved, or the filter leaves none.")
     tokenize = counter(folder_of(dataset.project, model)) if model else None
     read_at, began = timezone.now(), time.monotonic()
+    others, elsewhere = checking.others_of(dataset), checking.tested_elsewhere(dataset)
+    guarded = not query and not dataset.is_benchmark and (others or tests_something(dataset))
     report = check(
-        checking.texts_of(dataset, examples), settings, others=checking.others_of(dataset),
+        checking.texts_of(dataset, examples), settings, others=others,
+        gate=partial(refused_by_freezing, dataset) if guarded else None,
         tokenize=tokenize, heard=_in_examples(progress, total), total=total,
     )  # fmt: skip
-    told = {**settings.as_json(), "tokenizer": model, "request": request_key or ""}
+    told = {**settings.as_json(), "tokenizer": model, "request": request_key or "", "tested_elsewhere": elsewhere}
     made = checking.Made(query, told, read_at, time.monotonic() - began, report)
     with transaction.atomic():
         run = checking.keep(dataset, made, by=by)
@@ -78,7 +80,7 @@ def request_check(
 
     While a run over the whole dataset waits for its worker, asking again is that run, unless for other thresholds.
     """
-    filter_of(query)
+    query = checking.sound_query(query)
     if model:
         folder_of(dataset.project, model)
     if not thresholds:

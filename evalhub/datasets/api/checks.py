@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from evalhub.accounts.models import User
 from evalhub.datasets import actions
 from evalhub.datasets.api.common import RoomView, sound_filter
-from evalhub.datasets.checking import standing
+from evalhub.datasets.checking import ids_query, standing
 from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.thresholds import Thresholds
 from evalhub.datasets.models import CheckRun, Flag
@@ -40,6 +40,10 @@ class AskSerializer(serializers.Serializer[dict[str, Any]]):
     filter = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=2000, help_text="As in a page's address; else all."
     )
+    ids = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**63 - 1), default=list, max_length=5000,
+        help_text="Only these examples, in place of a filter.",
+    )  # fmt: skip
     model = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=120, help_text="Whose tokens lengths are counted in."
     )
@@ -62,17 +66,24 @@ def with_plain_names(given: dict[str, Any]) -> dict[str, Any]:
 
 
 class Readiness(RoomView):
-    """The checks before training, as on the dataset's page; `check` is the run they come from."""
+    """The checks before training, as on the dataset's page; `check` is the run they come from.
+
+    `stale`: examples, or what other datasets test, have changed since. `filters`: of each line, those that leave the
+    examples concerned.
+    """
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         known = standing(self.dataset)
         names = ("key", "label", "value", "tone", "note", "count")
-        checks = [{name: getattr(check, name) for name in names} for check in known.checks]
+        checks = [
+            {**{name: getattr(check, name) for name in names}, "filters": [query for _, query in links]}
+            for check, links in known.lines
+        ]
         totals = {"total": known.report.total, "usable": known.report.usable} if known.report else {}
         state = {
             "check": known.run.pk if known.run else None, "changed": known.changed.number,
-            "changed_is_exact": known.changed.exact, "running": bool(known.job),
+            "changed_is_exact": known.changed.exact, "running": bool(known.job), "stale": known.stale,
         }  # fmt: skip
         return Response({**totals, **state, "blocking": known.blocking, "warnings": known.warnings, "checks": checks})
 
@@ -88,7 +99,8 @@ class CheckList(RoomView, ListAPIView[CheckRun]):
     @extend_schema(request=AskSerializer, responses={202: OpenApiTypes.OBJECT})
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         dataset, asked = self.dataset, self.checked(request, AskSerializer)
-        query, model, thresholds = asked["filter"].query, asked["model"], asked["thresholds"]
+        query = ids_query(asked["ids"]) if asked["ids"] else asked["filter"].query
+        model, thresholds = asked["model"], asked["thresholds"]
         job = actions.request_check(dataset, by=self.person, query=query, model=model, thresholds=thresholds)
         address = reverse("api-jobs:job", args=[self.project.slug, job.pk])
         return Response(

@@ -2,7 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlencode
 
+from evalhub.datasets.checks.kinds import NO_SOURCE
 from evalhub.datasets.checks.report import Balance, Bar, Bars, Check
 from evalhub.datasets.checks.text import Text
 from evalhub.datasets.splitting import SIDES
@@ -42,14 +44,20 @@ class Spread:
             return Check("balance", "Balance", "one category" if sizes else "no categories", "good")
         (most, many), *_, (least, few) = sizes.most_common()
         tone, note = ("warn", f"{most} to {least}.") if many / few > lopsided else ("good", "")
-        return Check("balance", "Balance", f"{many / few:.1f} : 1", tone, note)
+        where = tuple((f"Show “{name}”", _approved_in(name)) for name in (least, most))
+        return Check("balance", "Balance", f"{many / few:.1f} : 1", tone, note, where=where)
 
     def sourced(self) -> Check:
         """How many examples name no document."""
         missing = self._sources[""].total() if "" in self._sources else 0
         warning = ("warn", "Without it the split cannot keep a document on one side.")
         tone, note = warning if missing else ("good", "")
-        return Check("sources", "Without a source document", f"{missing:,}", tone, note, missing)
+        where = (("Show them", f"flag={NO_SOURCE}"),) if missing else ()
+        return Check("sources", "Without a source document", f"{missing:,}", tone, note, missing, where)
+
+
+def _approved_in(category: str) -> str:
+    return urlencode({"category": category, "state": "approved"})
 
 
 def _bars(what: str, tally: Tally) -> Bars:

@@ -15,7 +15,12 @@ class Kind:
 
 
 ALL = (
-    Kind("leaks", "Same task on two sides", "bad", "Freezing is refused. It also looks for near duplicates."),
+    Kind(
+        "leaks",
+        "Same task on two sides",
+        "bad",
+        "Freezing is refused: one task is on two sides of the split, or nearly the same in train and in test.",
+    ),
     Kind("contamination", "Repeats what is tested", "bad", "A model would be tested on what it has seen.", spoils=True),
     Kind("echoes", "Output repeats the input", "bad", "Nothing is to be learned from these.", spoils=True),
     Kind("secrets", "Keys and passwords", "bad", "A model may give them away. Replace them.", spoils=True),
@@ -36,3 +41,5 @@ ALL = (
     Kind("format", "Format unlike its category", "warn", "A model learns to be inconsistent."),
 )
 KINDS = {kind.key: kind for kind in ALL}
+UNUSABLE, NO_SOURCE = "unusable", "sources"
+"""Filters of the table beside the kinds: flagging.py."""

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from evalhub.datasets.checks.kinds import ALL, KINDS, Kind
+from evalhub.datasets.checks.kinds import ALL, KINDS, UNUSABLE, Kind
 from evalhub.datasets.checks.report import Check, Finding
 from evalhub.datasets.checks.thresholds import Thresholds
 
@@ -30,27 +30,31 @@ def spoiled(findings: Iterable[Finding]) -> set[int]:
 def size(usable: int, total: int, settings: Thresholds) -> Check:
     """Whether there is enough to tune on."""
     value = f"{usable:,}" if usable == total else f"{usable:,} of {total:,}"
+    where = (("Show those that are not", f"flag={UNUSABLE}"),) if usable < total else ()
     if usable < settings.too_few:
         note = (
             f"Fewer than {settings.too_few:,} usable: tuning is advised against. A model learns their wording rather "
             "than the task; a good prompt is likely to do better."
         )
-        return Check("size", "Enough examples", value, "bad", note, usable)
+        return Check("size", "Enough examples", value, "bad", note, usable, where)
     if usable < settings.enough:
         note = f"Tuning may help; from {settings.enough:,} usable ones on it is a go."
-        return Check("size", "Enough examples", value, "warn", note, usable)
-    return Check("size", "Enough examples", value, "good", count=usable)
+        return Check("size", "Enough examples", value, "warn", note, usable, where)
+    return Check("size", "Enough examples", value, "good", count=usable, where=where)
 
 
 def line(kind: Kind, count: int) -> Check:
     """The line of a kind: good at 0, and otherwise says what it means."""
-    return Check(kind.key, kind.label, f"{count:,}", kind.tone if count else "good", kind.note if count else "", count)
+    if not count:
+        return Check(kind.key, kind.label, "0", "good")
+    return Check(kind.key, kind.label, f"{count:,}", kind.tone, kind.note, count, (("Show them", f"flag={kind.key}"),))
 
 
 def waiting(count: int, *, told: str = "") -> Check:
     """Proposals that nobody has decided; `told`: their number in words, where it was not counted to its end."""
     note = "Proposals stay out of the next version until approved." if count else ""
-    return Check("waiting", "Waiting for review", told or f"{count:,}", "warn" if count else "good", note, count)
+    where = (("Review them", "state=proposed"),) if count else ()
+    return Check("waiting", "Waiting for review", told or f"{count:,}", "warn" if count else "good", note, count, where)
 
 
 def credit(named: bool) -> Check:

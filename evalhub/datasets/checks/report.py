@@ -19,7 +19,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the readiness list. Tone: good, warn or bad; `count`: how many examples are flagged."""
+    """One line of the readiness list. Tone: good, warn or bad; `count`: how many examples are flagged.
+
+    `where`: (what a link says, the query of the table's address that leaves exactly the examples concerned).
+    """
 
     key: str
     label: str
@@ -27,6 +30,11 @@ class Check:
     tone: str
     note: str = ""
     count: int = 0
+    where: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(**{**stored, "where": _pairs(stored.get("where", ()))})
 
 
 @dataclass(frozen=True)
@@ -197,7 +205,7 @@ class CheckReport:
         return cls(
             total=stored["total"],
             usable=stored["usable"],
-            checks=tuple(Check(**check) for check in stored["checks"]),
+            checks=tuple(Check.from_json(check) for check in stored["checks"]),
             balance=Balance.from_json(stored["balance"]),
             lengths=tuple(Histogram.from_json(one) for one in stored["lengths"]),
             diversity=Diversity.from_json(stored["diversity"]),

@@ -1,6 +1,6 @@
 """All checks over a dataset in one pass: `check`. Hashes and numbers stay in memory, texts do not."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -47,20 +47,31 @@ def check(
     settings: Thresholds,
     *,
     others: Sequence[OtherSet] = (),
+    gate: Callable[[], Iterable[Finding]] | None = None,
     tokenize: Tokenize | None = None,
     heard: Heard | None = None,
     total: int = 0,
 ) -> CheckReport:
     """What is wrong with these examples, and their shape. At most one finding per kind and example.
 
-    `others`: prompts that none of them may repeat. `tokenize`: texts → how many tokens each has for the model that is
-    to be tuned; without it lengths are in characters and nothing is said of what would be cut off. `total`: how many
-    texts there are, so that `heard` can be told how much is done; its scale is its own.
+    `others`: prompts that none of them may repeat. `gate`: what else keeps them from being frozen. `tokenize`: texts →
+    how many tokens each has for the model that is to be tuned; without it lengths are in characters and nothing is said
+    of what would be cut off. `total`: how many texts there are, so that `heard` can be told how much is done; its scale
+    is its own.
     """
     checking = _Checking(settings, others, tokenize)
     progress = _Progress(heard, total)
     checking.read(texts, progress)
-    return checking.report(checking.findings(progress))
+    found = checking.findings(progress)
+    return checking.report(_once([*found, *gate()]) if gate else found)
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """The first finding of each kind and example."""
+    found: dict[tuple[str, int], Finding] = {}
+    for finding in findings:
+        found.setdefault((finding.kind, finding.id), finding)
+    return list(found.values())
 
 
 class _Checking:

@@ -4,14 +4,14 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from evalhub.accounts.permissions import Right, may
 from evalhub.datasets import actions, charts
-from evalhub.datasets.checking import last_run, standing
+from evalhub.datasets.checking import TICKED, ids_query, last_run, links, standing
 from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.report import CheckReport
 from evalhub.datasets.checks.thresholds import Thresholds, described
@@ -30,22 +30,34 @@ def beside_table(dataset: Dataset) -> dict[str, Any]:
     known = standing(dataset)
     found = {figure.name: figure for figure in charts.figures(known.report)} if known.report else {}
     beside = [found[name] for name in BESIDE if name in found]
-    return {"standing": known, "beside": beside, "kinds": KINDS, "tokenizers": list(tokenizers(dataset.project))}
+    return {"standing": known, "beside": beside, "tokenizers": list(tokenizers(dataset.project))}
 
 
 @login_required
 @require_POST
 def ask(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpResponse:
-    """Let a worker check; of a part of the examples, on to the job's page."""
+    """Let a worker check; of a filter or of what is ticked, on to the job's page."""
     project, dataset = dataset_for(request, project_slug, dataset_slug, Right.CURATE)
     query, model = request.POST.get("query", ""), request.POST.get("model", "")
+    address = reverse("datasets:detail", args=[project.slug, dataset.slug])
     try:
+        if "ticked" in request.POST:
+            address = f"{address}examples/?{query}"
+            query = _ticked(request.POST)
         job = actions.request_check(dataset, by=person(request), query=query, model=model)
     except Refused as refusal:
-        return back_with(request, refusal, reverse("datasets:detail", args=[project.slug, dataset.slug]))
+        return back_with(request, refusal, address)
     if query:
         return redirect("jobs:detail", project.slug, job.pk)
     return redirect("datasets:detail", project.slug, dataset.slug)
+
+
+def _ticked(given: QueryDict) -> str:
+    """The examples that are ticked in the table, as a query of the checks. Raises Refused."""
+    pks = [tick.partition(".")[0] for tick in given.getlist("example")]
+    if not pks:
+        raise Refused("Nothing was ticked, so nothing is checked.")
+    return ids_query(int(pk) for pk in pks if pk.isdecimal() and len(pk) < 19)
 
 
 @login_required
@@ -57,7 +69,7 @@ def panel(request: HttpRequest, project_slug: str, dataset_slug: str) -> HttpRes
     if known.job is None:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     may_curate = may(person(request), project, Right.CURATE)
-    context = {"project": project, "dataset": dataset, "standing": known, "may_curate": may_curate, "kinds": KINDS}
+    context = {"project": project, "dataset": dataset, "standing": known, "may_curate": may_curate}
     return render(request, "datasets/_ready.html", context)
 
 
@@ -70,11 +82,18 @@ def check(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) -
     report = CheckReport.from_json(run.report)
     context = {
         "project": project, "dataset": dataset, "here": "data", "run": run, "report": report,
-        "figures": charts.figures(report), "flags": _flags(run), "shown": SHOWN, "kinds": KINDS,
+        "figures": charts.figures(report), "flags": _flags(run), "shown": SHOWN,
+        "checks": [(each, links(each, run) if _is_last(run) else []) for each in report.checks],
+        "ticked": bool(TICKED.fullmatch(run.query)),
         "thresholds": _thresholds(run), "tokenizers": list(tokenizers(project)),
         "may_curate": may(person(request), project, Right.CURATE),
     }  # fmt: skip
     return render(request, "datasets/check.html", context)
+
+
+def _is_last(run: CheckRun) -> bool:
+    """Whether its flags are still there: no later run was over the same examples."""
+    return not run.dataset.checks.filter(query=run.query, pk__gt=run.pk).exists()
 
 
 def _run(dataset: Dataset, pk: int) -> CheckRun:
@@ -82,7 +101,7 @@ def _run(dataset: Dataset, pk: int) -> CheckRun:
 
 
 def _flags(run: CheckRun) -> list[tuple[str, str, Any]]:
-    """(kind in words, title of the example, flag), of a run over a part; the others are filters of the table."""
+    """(kind in words, title of the example, flag), of a run over a part; others are filters of the table."""
     if not run.query:
         return []
     flags = run.flags.select_related("example").order_by("kind", "group", "id")[:SHOWN]

@@ -3,7 +3,6 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.db.models import Count
 from django.urls import reverse
 
@@ -13,7 +12,8 @@ from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.checks.report import Check, CheckReport
 from evalhub.datasets.checks.thresholds import described
-from evalhub.datasets.management.base import dataset_named
+from evalhub.datasets.management.base import named_dataset
+from evalhub.datasets.management.verbs import pair
 from evalhub.datasets.models import CheckRun
 from evalhub.jobs.commands import QueueableCommand
 
@@ -32,7 +32,7 @@ class Command(QueueableCommand):
         super().add_arguments(parser)
         parser.add_argument("--dataset", required=True, metavar="NAME", help="name or short name of the dataset")
         parser.add_argument("--filter", default="", metavar="QUERY",
-                            help="only these examples, as in a page's address: category=Headline&min=500")  # fmt: skip
+                            help="only these, as in a page's address: category=deck&min=500, or ids=3,7")  # fmt: skip
         parser.add_argument("--model", default="", metavar="NAME",
                             help="lengths in this model's tokens, and what it would cut off")  # fmt: skip
         names = ", ".join(f"{limits.name} ({limits.default:g})" for limits in described())
@@ -43,10 +43,8 @@ class Command(QueueableCommand):
         return f"Check {'a part of ' if options['filter'] else ''}{options['dataset']}"
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        dataset = dataset_named(project, options["dataset"])
-        if dataset is None:
-            raise CommandError(f"The project {project.slug} has no dataset “{options['dataset']}”.")
-        chosen = dict(_pair(text) for text in options["chosen"])
+        dataset = named_dataset(project, options["dataset"])
+        chosen = dict(pair("--set", text) for text in options["chosen"])
         bar = self.bar(f"Checking {dataset}")
         run = actions.check_examples(
             dataset,
@@ -80,10 +78,3 @@ def lines(run: CheckRun) -> list[str]:
 def check_line(check: Check) -> str:
     """One check as people read it."""
     return f"  {MARKS[check.tone]} {check.label:<34} {check.value:>12}  {check.note}"
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not sign:
-        raise CommandError(f"--set wants NAME=VALUE; “{text}” has no equals sign.")
-    return name.strip(), value.strip()
