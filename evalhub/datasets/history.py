@@ -45,8 +45,8 @@ def values_of(revision: Revision) -> dict[str, Any]:
 
     The revision has to come with its example.
     """
-    if revision.values is not None:
-        return dict(revision.values)
+    if (kept := revision.values) is not None:
+        return {name: kept[name] for name in REVISED if name in kept}
     return {name: getattr(revision.example, name) for name in REVISED}
 
 

@@ -132,6 +132,19 @@ def test_the_api_refuses_a_slip_and_does_nothing(filled, admin, path: str, data:
     assert not filled.saved_views.exists()
 
 
+@pytest.mark.parametrize(("path", "data"), [
+    ("changes/", {"filtr": "state=proposed", "verb": "reject", "dry_run": True}),
+    ("exports/", {"filters": {"state": "proposed"}}),
+    ("review/next/", {"fliter": "state=proposed"}),
+    ("exports/", {"\ud800": 1}),
+])  # fmt: skip
+def test_a_slip_in_the_name_of_the_filter_is_no_missing_filter(filled, admin, path: str, data: dict[str, Any]) -> None:
+    refused = ask(logged_in(admin), path, **data)
+    assert refused.status_code == 400
+    assert "There is no such field; there are " in next(iter(refused.json().values()))[0]
+    assert "filter" in next(iter(refused.json().values()))[0]
+
+
 @pytest.mark.parametrize("query", ["stat=proposed", "state=propsed", "category=%00", "state=approved&state=rejected"])
 def test_lists_over_http_refuse_a_slip(filled, admin, query: str) -> None:
     client = logged_in(admin)

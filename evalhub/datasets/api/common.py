@@ -1,5 +1,6 @@
 """Who may, and about which dataset; the same policy as the pages."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
@@ -12,6 +13,7 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right, project_for
 from evalhub.datasets.filters import filter_of
 from evalhub.datasets.models import Dataset
+from evalhub.datasets.reading import storable
 from evalhub.datasets.selection import ExampleFilter
 from evalhub.errors import Refused
 
@@ -22,6 +24,17 @@ def sound_filter(query: str) -> ExampleFilter:
         return filter_of(query)
     except Refused as refusal:
         raise serializers.ValidationError(refusal.message) from refusal
+
+
+class PartSerializer(serializers.Serializer[dict[str, Any]]):
+    """What is asked for a part of the examples: a name that nobody knows is refused, since without it all are meant."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        given = data if isinstance(data, Mapping) else {}
+        if unknown := next((name for name in given if name not in self.fields), None):
+            told = f"There is no such field; there are {', '.join(self.fields)}."
+            raise serializers.ValidationError({storable(unknown)[:40]: [told]})
+        return super().to_internal_value(data)
 
 
 class RoomView(GenericAPIView[Any]):

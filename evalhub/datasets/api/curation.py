@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from evalhub.datasets import actions
 from evalhub.datasets.actions.bulk import HERE_AND_NOW, WORDS, Order, foresee, sound_order
-from evalhub.datasets.api.common import RoomView, sound_filter
+from evalhub.datasets.api.common import PartSerializer, RoomView, sound_filter
 from evalhub.datasets.models import Change, Comment, Example, SavedView
 from evalhub.datasets.selection import ExampleFilter, chosen_examples
 from evalhub.jobs.models import Job
@@ -30,7 +30,7 @@ class ChangeSerializer(serializers.ModelSerializer[Change]):
                   "undone_at", "restored", "left_alone")  # fmt: skip
 
 
-class OrderSerializer(serializers.Serializer[dict[str, Any]]):
+class OrderSerializer(PartSerializer):
     """`filter` as in the table's address; `expect` is how many it has to leave, as a `dry_run` told."""
 
     filter = serializers.CharField(allow_blank=True, default="")

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from evalhub.accounts.models import Project
 from evalhub.accounts.permissions import Right, project_for
 from evalhub.datasets import actions
-from evalhub.datasets.api.common import RoomView
+from evalhub.datasets.api.common import PartSerializer, RoomView
 from evalhub.datasets.downloads import attachment
 from evalhub.datasets.exporting.extracts import Wanted, extract
 from evalhub.datasets.exporting.formats import FORMATS, writing
@@ -25,7 +25,7 @@ from evalhub.errors import Refused
 from evalhub.jobs.api import JobOut
 
 
-class ExportSerializer(serializers.Serializer[dict[str, Any]]):
+class ExportSerializer(PartSerializer):
     """A version (and side), or ids, or a filter with the names of the page's address; none of them: all examples."""
 
     version = serializers.IntegerField(required=False, min_value=1)

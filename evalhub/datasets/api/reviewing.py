@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.actions.leasing import LASTS
-from evalhub.datasets.api.common import RoomView, sound_filter
+from evalhub.datasets.api.common import PartSerializer, RoomView, sound_filter
 from evalhub.datasets.api.examples import ExampleSerializer
 from evalhub.datasets.api.paging import TallySerializer, place_known
 from evalhub.datasets.models import Example
@@ -29,7 +29,7 @@ class QueueSerializer(serializers.Serializer[dict[str, Any]]):
     busy = serializers.ListField(child=serializers.CharField(), help_text="Who else reviews here just now.")
 
 
-class FilterSerializer(serializers.Serializer[dict[str, Any]]):
+class FilterSerializer(PartSerializer):
     filter = serializers.CharField(
         required=False, allow_blank=True, default=PROPOSALS, max_length=2000, help_text=FILTER
     )
@@ -73,7 +73,7 @@ class ReviewQueue(RoomView):
 
     @extend_schema(parameters=[OpenApiParameter("filter", str, description=FILTER, default=PROPOSALS)])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        asked = FilterSerializer(data=request.query_params.dict())
+        asked = FilterSerializer(data={n: value for n, value in request.query_params.items() if n != "format"})
         asked.is_valid(raise_exception=True)
         wanted = asked.validated_data["filter"]
         busy = [str(other) for other in actions.reviewers_of(self.dataset, but=self.person)]
