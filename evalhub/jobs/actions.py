@@ -1,7 +1,7 @@
 """What people do with jobs: request_job, cancel_job, retry_job, wait_for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,11 @@ from evalhub.jobs.queue import tell_queue
 from evalhub.progress import Heard
 
 WAIT_SECONDS = 0.2
+PATIENCE_SECONDS = 20  # each time it is used up, the next one is twice as long
+UNTAKEN = (
+    "No worker has taken it for {:.0f} s: none runs, or all are busy. One starts with: "
+    "celery -A evalhub worker --queues cpu --pool solo --beat. Ctrl-C ends the waiting, not the work."
+)
 GONE = "The file of this job is no longer kept. Ask for it again, with the file."
 State = Job.State
 Row = TypeVar("Row", bound=Lived)
@@ -101,12 +106,16 @@ def retry_job(job: Job, *, by: User) -> Job:
     return job
 
 
-def wait_for(row: Row, *, progress: Heard | None = None) -> Row:
-    """Wait until a worker has brought the row to its end."""
+def wait_for(row: Row, *, progress: Heard | None = None, say: Callable[[str], None] | None = None) -> Row:
+    """Wait until a worker has brought the row to its end; `say` is told now and then that none has taken it."""
+    began, patience = time.monotonic(), PATIENCE_SECONDS
     row.refresh_from_db()
     while row.is_live:
         if progress and row.total:
             progress(row.done, row.total)
+        if say and row.state == State.QUEUED and time.monotonic() - began > patience:
+            say(UNTAKEN.format(patience))
+            patience *= 2
         time.sleep(WAIT_SECONDS)
         row.refresh_from_db()
     return row

@@ -3,21 +3,22 @@
 The job's row carries the command's options, so that a worker does exactly what the terminal would have done.
 """
 
-import shutil
-import zipfile
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.core.management.base import CommandError
 
 from evalhub.accounts.commands import ProjectCommand, Told, acting_user, project_named, readable
 from evalhub.accounts.models import Project, User
 from evalhub.jobs import actions
+from evalhub.jobs.delivering import deliver, destination
 from evalhub.jobs.models import Job
 
+Step = Callable[[], Told]  # what a command does in one transaction
 OWN = ("queue", "no_wait", "json", "project", "username")
 DJANGOS = ("version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color", "skip_checks",
            "stdout", "stderr")  # fmt: skip
@@ -47,10 +48,21 @@ class QueueableCommand(ProjectCommand):
     def perform(self, options: dict[str, Any]) -> Told:
         project = project_named(options["project"])
         by = acting_user(project, options["username"], self.right)
+        check_waiting(options)
         if not options["queue"]:
             return self._placed(self.act(project, by, options), options)
         job = self._requested(project, by, options)
         return waiting(job) if options["no_wait"] else self._awaited(job, options)
+
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        """Raise what can be told at once of this request: --queue hands nothing over that must fail."""
+
+    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+        return self.prepared(project, by, options)()
+
+    def prepared(self, project: Project, by: User, options: dict[str, Any]) -> Step:
+        """Read and compare; then what comes back writes and tells, in one step. Or do all of it in `act`."""
+        return partial(self.act, project, by, options)
 
     def completed(self, options: dict[str, Any]) -> dict[str, Any]:
         """A job's options, and the command's own defaults for those that it does not name."""
@@ -58,9 +70,12 @@ class QueueableCommand(ProjectCommand):
         return {item.dest: item.default for item in arguments if item.dest != "help"} | options
 
     def _requested(self, project: Project, by: User, options: dict[str, Any]) -> Job:
+        self.check_request(project, by, options)
         path = options[self.reads] if self.reads else None
         known = set(self.completed({})) - {*OWN, *DJANGOS, self.reads}
         kept = {name: as_json(value) for name, value in options.items() if name in known}
+        if self.writes and options[self.writes]:
+            kept[self.writes] = destination(Path(options[self.writes])).name
         path = readable(path) if path else None
         title = self.title(options)
         return actions.request_job(project, command=self.name, title=title, options=kept, by=by, path=path)
@@ -70,7 +85,7 @@ class QueueableCommand(ProjectCommand):
         self.say(f"Job {job.pk} waits for a worker of queue cpu.")
         bar = self.bar(job.title)
         try:
-            job = actions.wait_for(job, progress=bar)
+            job = actions.wait_for(job, progress=bar, say=self.say)
         except KeyboardInterrupt:
             raise CommandError(f"Job {job.pk} goes on without you; its page shows how far it is.") from None
         finally:
@@ -90,6 +105,12 @@ class QueueableCommand(ProjectCommand):
         return replace(told, values={**told.values, "file": path}, lines=[*told.lines, f"It is in {path}."])
 
 
+def check_waiting(options: dict[str, Any]) -> None:
+    """Raise CommandError where nobody is to do what is not waited for."""
+    if options["no_wait"] and not options["queue"]:
+        raise CommandError("--no-wait goes with --queue: without a worker there is nothing to wait for.")
+
+
 def waiting(job: Job) -> Told:
     values = {"job": job.pk, "state": job.state}
     return Told(values, [f"Job {job.pk} ({job.title}) waits for a worker of queue cpu; its page shows how far it is."])
@@ -97,21 +118,3 @@ def waiting(job: Job) -> Told:
 
 def as_json(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
-
-
-def deliver(job: Job, path: Path) -> None:
-    """What the worker wrote, to where it was asked for: whole, or not at all. Raises CommandError."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with default_storage.open(str(job.output.name), "rb") as stored, part.open("wb") as file:
-            shutil.copyfileobj(stored, file)
-        if job.output_name == f"{path.name}.zip":  # a folder
-            with zipfile.ZipFile(part) as archive:
-                archive.extractall(path)
-            part.unlink()
-        else:
-            part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        kept = f"Its page still has it (job {job.pk})."
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}. {kept}") from error

@@ -4,6 +4,7 @@ import json
 import zipfile
 from datetime import timedelta
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
@@ -16,7 +17,7 @@ from evalhub import upkeep
 from evalhub.accounts.commands import Told
 from evalhub.accounts.models import AuditEvent, Membership
 from evalhub.errors import Refused
-from evalhub.jobs import actions, lifecycle, performing, tasks
+from evalhub.jobs import actions, delivering, lifecycle, performing, tasks
 from evalhub.jobs.files import WORK
 from evalhub.jobs.keeping import clear_nameless, clear_old
 from evalhub.jobs.models import Job
@@ -25,6 +26,12 @@ from evalhub.upkeep import leaving
 from tests.jobs.conftest import INTO, asked, worked_off
 from tests.reports.ground import rated_study
 from tests.runs.test_worker import until
+
+DATASET_VERBS = [
+    ["freeze_version"], ["check_examples"], ["delete_dataset"], ["data_card"], ["delete_version", "--version=1"],
+    ["compare_versions", "--from=1", "--to=2"], ["undo_change", "--change=1"], ["export_examples", "--out=a.jsonl"],
+    ["bulk_examples", "--verb=approve"],
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -98,6 +105,56 @@ def test_a_folder_arrives_as_a_folder(project, admin, tmp_path, a_worker):
     assert {path.name for path in (tmp_path / "there").iterdir()} == names
     assert "report.json" in names
     assert (tmp_path / "there/ratings.csv").read_bytes() == (tmp_path / "here/ratings.csv").read_bytes()
+
+
+def test_missing_folders_are_made_for_what_a_worker_wrote(project, admin, tmp_path, a_worker):
+    study = rated_study(project, admin, items=6)
+    told("report", study.slug, "--project=content-copy", f"--out={tmp_path}/a/report", "--queue")
+    told("export_ratings", study.slug, "--project=content-copy", f"--out={tmp_path}/b/ratings.csv", "--queue")
+    assert (tmp_path / "a/report/ratings.csv").read_bytes() == (tmp_path / "b/ratings.csv").read_bytes()
+    assert not [*tmp_path.rglob("*.part"), *tmp_path.rglob("*.zip")]
+
+
+@pytest.mark.parametrize("name", [".", "", "b/.."])
+def test_the_folder_where_one_stands_is_a_place_too(project, admin, tmp_path, a_worker, monkeypatch, name):
+    study, here = rated_study(project, admin, items=6), tmp_path / "here"
+    (here / "b").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    told("report", study.slug, "--project=content-copy", f"--out={name}", "--queue")
+    assert {"ratings.csv", "report.json"} <= {path.name for path in here.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+    assert Job.objects.get().options["out"] == "here"
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_anything_is_done(project, admin, tmp_path, monkeypatch):
+    study = rated_study(project, admin, items=6)
+    (tmp_path / "file").write_text("")
+    verb = ["report", study.slug, "--project=content-copy", "--queue", "--no-wait"]
+    for place, why in (("/", "names no file or folder"), (f"{tmp_path}/file/out/a", "file is no folder")):
+        with pytest.raises(CommandError, match=why):
+            told(*verb, f"--out={place}")
+    monkeypatch.setattr(delivering.os, "access", lambda path, mode: mode == delivering.os.F_OK and path.exists())
+    with pytest.raises(CommandError, match="you may not write into"):
+        told(*verb, f"--out={tmp_path}/out/a")
+    assert not Job.objects.exists()
+
+
+@pytest.mark.usefixtures("admin")
+def test_nothing_is_handed_over_that_must_fail(ratings):
+    names = ["--project=content-copy", "--queue", "--no-wait"]
+    for verb in (["close_study", "nope"], ["report", "nope"], ["export_ratings", "nope", "--out=a.csv"]):
+        with pytest.raises(CommandError, match="There is no study “nope”"):
+            told(*verb, *names)
+    for verb in DATASET_VERBS:
+        with pytest.raises(CommandError, match="has no dataset “Nope”"):
+            told(*verb, "--dataset=Nope", *names)
+    with pytest.raises(CommandError, match="is not a scale"):
+        told("import_ratings", str(ratings()), "--study=S", "--scale=many", *names)
+    with pytest.raises(CommandError, match="There is no such version"):
+        told("import_answers", str(ratings()), "--name=Editors", *names)
+    with pytest.raises(CommandError, match="compares 2 to 4 arms"):
+        told("open_study", "--name=S", *names)
+    assert not Job.objects.exists()
 
 
 @pytest.mark.parametrize("name", ["..", ".", "/", "a/.."])
@@ -272,6 +329,29 @@ def test_who_stops_waiting_stops_no_job(ratings, monkeypatch):
     with pytest.raises(CommandError, match="goes on without you"):
         call_command("import_ratings", str(ratings()), *INTO, "--queue")
     assert worked_off()[0].state == "succeeded"
+
+
+@pytest.mark.usefixtures("admin")
+def test_who_waits_hears_that_no_worker_takes_it(ratings, monkeypatch, capsys):
+    naps, monotonic = iter(range(0, 1000, 5)), [0.0]
+
+    def sleep(seconds):
+        monotonic[0] = next(naps)
+        if monotonic[0] > 100:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(actions, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: monotonic[0]))
+    with pytest.raises(CommandError, match="goes on without you"):
+        call_command("import_ratings", str(ratings()), *INTO, "--queue")
+    heard = [line[:42] for line in capsys.readouterr().err.splitlines() if "No worker" in line]
+    assert heard == [f"No worker has taken it for {n} s: none runs" for n in (20, 40, 80)]
+
+
+@pytest.mark.usefixtures("admin")
+def test_not_to_wait_without_a_worker_is_refused(ratings):
+    with pytest.raises(CommandError, match="--no-wait goes with --queue"):
+        told("import_ratings", str(ratings()), *INTO, "--no-wait")
+    assert not Study.objects.exists()
 
 
 def test_a_command_knows_its_job_by_a_key(ratings, admin, monkeypatch):

@@ -14,11 +14,10 @@ from evalhub.datasets.actions.bulk import WORDS, Foreseen, Order, foresee, sound
 from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.changes import change_told, passed_over_told
 from evalhub.datasets.filters import filter_of
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right = Right.CURATE
     help = (
         "Approve, reject, tag, untag, categorise or split all examples that a filter leaves. What is so already is "

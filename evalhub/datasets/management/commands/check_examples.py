@@ -12,15 +12,14 @@ from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.checks.report import Check, CheckReport
 from evalhub.datasets.checks.thresholds import described
-from evalhub.datasets.management.base import named_dataset
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 from evalhub.datasets.management.verbs import pair
 from evalhub.datasets.models import CheckRun
-from evalhub.jobs.commands import QueueableCommand
 
 MARKS = {"good": " ", "warn": "?", "bad": "!"}
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right, in_one_step = Right.CURATE, False
     help = (
         "Check the approved examples: copies, contradictions, near duplicates, leaks, lengths, languages, personal "

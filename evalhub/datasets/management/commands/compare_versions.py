@@ -8,11 +8,10 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.comparing import KINDS, Comparison, compare, version_of
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right, in_one_step = Right.VIEW_DATA, False
     help = (
         "Count what was added, removed, changed or moved to another side between two versions, and how balance moved."

@@ -13,11 +13,10 @@ from evalhub.accounts.permissions import Right
 from evalhub.datasets.card import data_card
 from evalhub.datasets.cardwords import markdown
 from evalhub.datasets.comparing import version_of
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right, writes, in_one_step = Right.VIEW_DATA, "out", False
     help = "Print the data card of a version (else of the last one), or write it to a file."
 

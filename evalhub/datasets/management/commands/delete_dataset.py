@@ -7,11 +7,10 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right = Right.CURATE
     help = (
         "Delete a dataset with its examples, imports and their files. Refused, by name, while anything rests on it: "

@@ -8,11 +8,10 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.comparing import version_of
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right = Right.CURATE
     help = "Delete a frozen version; the examples stay. Refused, by name, while a run or a study rests on it."
 

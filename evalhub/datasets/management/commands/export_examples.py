@@ -12,13 +12,12 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.exporting.extracts import Wanted, extract
 from evalhub.datasets.exporting.formats import FORMATS, write_export, writing
-from evalhub.datasets.management.base import named_dataset
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 from evalhub.datasets.models import Split
 from evalhub.datasets.shapes import ALPACA, SHAPES
-from evalhub.jobs.commands import QueueableCommand
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right, writes, in_one_step = Right.VIEW_DATA, "out", False
     help = (
         "Write a version, or current examples by a filter or by ids, as a file that imports again to the same content. "

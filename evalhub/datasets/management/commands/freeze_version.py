@@ -11,13 +11,12 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.leakage import Leaking
-from evalhub.datasets.management.base import dataset_named
+from evalhub.datasets.management.base import DatasetCommand, dataset_named
 from evalhub.datasets.models import Dataset, Version
 from evalhub.datasets.replaying import Replay
-from evalhub.jobs.commands import QueueableCommand
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right = Right.CURATE
     in_one_step = False  # it compares for long and stores in one short transaction; its request key keeps it from twice
     help = (

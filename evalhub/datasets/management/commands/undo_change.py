@@ -11,11 +11,10 @@ from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
 from evalhub.datasets.changes import undone_told
-from evalhub.datasets.management.base import named_dataset
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.management.base import DatasetCommand, named_dataset
 
 
-class Command(QueueableCommand):
+class Command(DatasetCommand):
     right = Right.CURATE
     help = "Undo a change: what nobody has changed since is as it was before, the rest is left alone and counted."
 

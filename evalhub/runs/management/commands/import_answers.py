@@ -31,6 +31,9 @@ class Command(QueueableCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Import {options['file'].name} as the answers of {options['name']}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        base.version_named(project, options["dataset"], options["number"])
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         path = readable(options["file"])
         version = base.version_named(project, options["dataset"], options["number"])

@@ -28,6 +28,9 @@ class Command(QueueableCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Close {options['study']}{' and reveal its arms' if options['reveal'] else ''}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        study_named(project, options["study"])
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
         study = study_named(project, options["study"])
         steps = [actions.close_study, *([actions.reveal] if options["reveal"] else [])]

@@ -33,10 +33,11 @@ class Command(QueueableCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Export the ratings of {options['study']}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        readable_study(project, by, options["study"])
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        study = study_named(project, options["study"])
-        if study.state != Study.State.CLOSED and not may(by, project, Right.DESIGN):
-            raise Refused("This study is still under way; its ratings can be exported when it has closed.")
+        study = readable_study(project, by, options["study"])
         write = export.as_csv if options["format"] == "csv" else export.as_jsonl
         values = RatingScore.objects.filter(rating__assignment__item__study=study).count()
         out: Path = options["out"]
@@ -50,6 +51,14 @@ class Command(QueueableCommand):
             raise CommandError(f"{out} cannot be written: {error.strerror}.") from error
         link = reverse("studies:detail", args=[project.slug, study.slug])
         return Told({"study": study.slug, "values": values}, [f"{values:,} values of {study.name}."], link=link)
+
+
+def readable_study(project: Project, by: User, name: str) -> Study:
+    """Raises Refused for a study that is not closed, except for who designs studies; CommandError for none."""
+    study = study_named(project, name)
+    if study.state != Study.State.CLOSED and not may(by, project, Right.DESIGN):
+        raise Refused("This study is still under way; its ratings can be exported when it has closed.")
+    return study
 
 
 def counted(lines: Iterator[str], total: int, bar: Progress) -> Iterator[str]:

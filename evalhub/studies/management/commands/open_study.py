@@ -48,20 +48,27 @@ class Command(QueueableCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Open {options['name']}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        prepared(project, options)
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        known = project.studies.filter(name=options["name"]).first()
-        if known is None:
-            design = checked_design(project, options)
-            self.say("Laying out the items and looking for texts that give their model away.")
-        else:
-            check_draft(known, options)
-            self.say("Looking for texts that give their model away.")
+        known, design = prepared(project, options)
+        self.say(f"{'' if known else 'Laying out the items. '}Looking for texts that give their model away.")
         with transaction.atomic():  # a study that cannot be opened is not made either
             study = known or actions.create_study(project, by=by, **design)
             found = identity_warnings(study)
             with closing(self.bar(f"Opening {study.name}")) as bar:
                 actions.open_study(study, by=by, accept_warnings=options["accept_warnings"], progress=bar)
         return told(study, [w.where for w in found])
+
+
+def prepared(project: Project, options: dict[str, Any]) -> tuple[Study | None, dict[str, Any]]:
+    """The draft of this name, or the design of a new one; raises CommandError, or Refused, before any work is done."""
+    known = project.studies.filter(name=options["name"]).first()
+    if known is None:
+        return None, checked_design(project, options)
+    check_draft(known, options)
+    return known, {}
 
 
 def check_draft(known: Study, options: dict[str, Any]) -> None:
