@@ -40,10 +40,11 @@ class Command(QueueableCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Report of {options['study']}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        readable_study(project, by, options["study"])
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        study = study_named(project, options["study"])
-        if not is_open_to(by, study):
-            raise Refused("This study is still under way; its numbers are shown when it has closed.")
+        study = readable_study(project, by, options["study"])
         self.say(f"Working out the report of {study.name}.")
         with closing(self.bar(f"Working out {study.name}")) as bar:
             report = report_for(by, study, build=partial(build_report, heard=bar))
@@ -63,6 +64,14 @@ class Command(QueueableCommand):
                     whole(folder / f"{name}.svg", [picture(CHARTS[name](report))])
         except OSError as error:
             raise CommandError(f"{folder} cannot be written: {error.strerror}.") from error
+
+
+def readable_study(project: Project, by: User, name: str) -> Study:
+    """Raises Refused for a study whose report is not open to this person; CommandError for none."""
+    study = study_named(project, name)
+    if not is_open_to(by, study):
+        raise Refused("This study is still under way; its numbers are shown when it has closed.")
+    return study
 
 
 def whole(path: Path, parts: Iterable[bytes]) -> None:
