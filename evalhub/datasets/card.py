@@ -1,7 +1,7 @@
 """The data card of a version: what it is, where it comes from, how it was split and checked. Reads only."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -118,6 +118,11 @@ class DataCard:
         return dict(self.settings.get("leaks") or {})
 
     @property
+    def seen_before(self) -> list[str]:
+        """Of each earlier version that trains on near copies of what is tested here, a sentence."""
+        return seen_before(self.settings)
+
+    @property
     def replay(self) -> dict[str, Any]:
         """Examples of another dataset that were mixed in; empty for none."""
         return dict(self.settings.get("replay") or {})
@@ -125,6 +130,16 @@ class DataCard:
     def as_json(self) -> dict[str, Any]:
         """Moments as ISO 8601."""
         return asdict(self, dict_factory=_plain)
+
+
+def seen_before(settings: Mapping[str, Any]) -> list[str]:
+    """As a version's settings keep it: what models trained on earlier versions have seen of its test set."""
+    return [
+        f"{one['examples']:,} training example{'' if one['examples'] == 1 else 's'} of {one['name']} v{one['version']} "
+        f"nearly repeat{'s' if one['examples'] == 1 else ''} what is tested here: models trained on that version have "
+        "seen it."
+        for one in settings.get("trained_before", [])
+    ]
 
 
 def _plain(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ LABELS = {
     "near_duplicates": "Groups of near duplicates, each on one side", "method": "Method",
     "details_hash": "SHA-256 over language, tags and metadata",
 }  # fmt: skip
-APART = ("gate", "leaks", "replay", "checks")  # settings that have lines of their own
+APART = ("gate", "leaks", "replay", "checks", "trained_before")  # settings that have lines of their own
 
 AS_NOW = "Languages are those that the examples have now: this version was frozen before they were kept with it."
 NOT_CHECKED = "Not checked before the freeze."
@@ -92,6 +92,7 @@ def _split(card: DataCard) -> Iterator[str]:
     yield from (f"- {name}: {_line(value)}" for name, value in settings_of(card))
     if card.leaks:
         yield f"- Leaks accepted: {card.leaks['count']:,}. Reason: {_line(str(card.leaks['reason']))}"
+    yield from (f"- {sentence}" for sentence in card.seen_before)
     if card.replay:
         yield f"- Replay: {_line(_plain(card.replay))}"
 

@@ -65,6 +65,7 @@ class Decided:
     kin: int  # groups of near duplicates
     watch: guarded.Watch
     checks: dict[str, Any]  # what the last check of all approved examples found
+    trained_before: list[dict[str, Any]]  # frozen versions that train on near copies of what is tested here
     replayed: Replayed | None = None
 
     @cached_property
@@ -129,8 +130,17 @@ def decide(dataset: Dataset, plan: Plan, heard: Heard | None = None) -> Decided:
     found = leakage.across(looking.prompts_on(Split.TRAIN, sides), guards, looking.titles)
     replayed = _replayed(looking, plan, sides, guards)
     carried = _test_set(dataset, tested, looking.seen, sides)
-    checks = checked(dataset)
-    return Decided(plan, looking.seen, candidates, sides, found, carried, len(kin), watch, checks, replayed)
+    checks, before = checked(dataset), _trained_before(looking, sides, guards, found)
+    return Decided(plan, looking.seen, candidates, sides, found, carried, len(kin), watch, checks, before, replayed)
+
+
+def _trained_before(
+    looking: Looking, sides: Mapping[int, str], guards: Sequence[guarded.Guarded], found: Sequence[Leak]
+) -> list[dict[str, Any]]:
+    own = [guard for guard in guards if not guard.version and not guard.benchmark]
+    here = {pk: (pk, looking.seen[pk].revision) for pk in _on(Split.TRAIN, sides)}
+    leaking = {here[leak.train] for leak in found if not leak.version and not leak.benchmark}
+    return leakage.trained_before(looking.dataset.project, own, set(here.values()), leaking)
 
 
 def checked(dataset: Dataset) -> dict[str, Any]:
@@ -277,6 +287,7 @@ def _settings(decided: Decided, leak_reason: str) -> dict[str, Any]:
         "gate": leakage.described() | {"benchmarks": decided.watch.benchmarks},
         "details_hash": entries.details_hash(chain(decided.own, decided.replays)),
         "checks": decided.checks,
+        "trained_before": decided.trained_before,
     }
     if decided.test_set:
         settings["test_set"] = decided.test_set

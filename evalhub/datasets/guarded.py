@@ -76,6 +76,18 @@ def added_since(version: Version) -> Iterator[Guarded]:
         yield from _prompts(dataset, dataset.examples.filter(**({"updated_at__gt": newest} if newest else {})))
 
 
+def trained_on(project: Project, *, but: Collection[Place]) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """Every text that a frozen version trains on, once, without those `but` that are compared elsewhere."""
+    entries = VersionExample.objects.filter(version__dataset__project=project, split=Split.TRAIN)
+    found = entries.order_by("-id").values_list("id", "example_id", "revision_number")
+    first = {(example, revision): pk for pk, example, revision in found.iterator(chunk_size=5000)}
+    fresh = sorted(pk for place, pk in first.items() if place not in but)
+    for start in range(0, len(fresh), 1000):
+        some = VersionExample.objects.filter(pk__in=fresh[start : start + 1000]).order_by("id")
+        for pk, revision, values in some.values_list("example_id", "revision_number", "values"):
+            yield (pk, revision), values
+
+
 def _benchmarks(project: Project) -> QuerySet[Dataset]:
     return project.datasets.filter(is_benchmark=True).order_by("slug")
 

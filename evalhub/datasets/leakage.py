@@ -4,13 +4,15 @@ Compared are the prompts (system text, earlier turns, instruction, input) by che
 an instruction that many have in the same words, unless nothing else is left.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from evalhub.accounts.models import Project
 from evalhub.datasets.checks.neighbours import THRESHOLD, Prompt, clusters, contaminated, near_duplicates
-from evalhub.datasets.guarded import Guarded, added_since, prompt
-from evalhub.datasets.models import Split, Version
+from evalhub.datasets.guarded import Guarded, Place, added_since, prompt, trained_on
+from evalhub.datasets.models import Split, Version, VersionExample
 from evalhub.datasets.selection import title_of
 from evalhub.errors import Refused
 from evalhub.progress import Heard, told
@@ -18,6 +20,7 @@ from evalhub.progress import Heard, told
 MOST_KEPT = 100  # pairs shown, and kept with a version that was frozen in spite of them
 CHUNK = 1000
 Row = tuple[int, Mapping[str, Any]]  # id and values of an example
+Mark = TypeVar("Mark")
 TextsOf = Callable[[Sequence[int]], Mapping[int, Mapping[str, Any]]]  # of examples by id
 
 
@@ -74,11 +77,40 @@ def across(train: Iterable[Row], guards: Sequence[Guarded], texts_of: TextsOf) -
     return [_leak(ids[pair.first], texts[ids[pair.first]], guards[pair.second], pair.similarity) for pair in pairs]
 
 
-def _prompts(rows: Iterable[Row], ids: list[int]) -> Iterator[Prompt]:
-    """The prompt of each row, whose id is noted in `ids`."""
+def _prompts(rows: Iterable[tuple[Mark, Mapping[str, Any]]], ids: list[Mark]) -> Iterator[Prompt]:
+    """The prompt of each row, whose id (or place) is noted in `ids`."""
     for pk, values in rows:
         ids.append(pk)
         yield prompt(values)
+
+
+def trained_before(
+    project: Project, tests: Sequence[Guarded], here: Collection[Place], leaking: Collection[Place]
+) -> list[dict[str, Any]]:
+    """Frozen versions of the project that train on near copies of these tests: [{dataset, name, version, examples}].
+
+    A model that was trained on one of them has seen what it would be tested with. `here`: what the version to be trains
+    on itself, and of that what is `leaking`: both are known already.
+    """
+    if not tests:
+        return []
+    places: list[Place] = []
+    pairs = contaminated(_prompts(trained_on(project, but=here), places), (prompt(test.values) for test in tests))
+    return _versions_with(project, {places[pair.first] for pair in pairs} | set(leaking))
+
+
+def _versions_with(project: Project, places: Collection[Place]) -> list[dict[str, Any]]:
+    """The versions that train on any of these, in the order in which they were frozen, and on how many."""
+    names = ("version_id", "version__dataset__slug", "version__dataset__name", "version__number")
+    counts: Counter[tuple[Any, ...]] = Counter()
+    examples = sorted({pk for pk, _ in places})
+    for start in range(0, len(examples), CHUNK):
+        some = VersionExample.objects.filter(example_id__in=examples[start : start + CHUNK], split=Split.TRAIN)
+        rows = some.filter(version__dataset__project=project).order_by()
+        for *version, pk, revision in rows.values_list(*names, "example_id", "revision_number"):
+            counts[tuple(version)] += (pk, revision) in places
+    return [{"dataset": slug, "name": name, "version": number, "examples": count}
+            for (_, slug, name, number), count in sorted(counts.items()) if count]  # fmt: skip
 
 
 def since(version: Version) -> list[Leak]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.cache import cache
 from numpy.typing import NDArray
 
 from evalhub.progress import Heard, told
+from evalhub.reports.exposure import exposures
 from evalhub.reports.measures import arm_measures, correlations, hidden_measures, metric_scores
 from evalhub.reports.report import (
     EMPTY,
@@ -70,7 +72,7 @@ def brief_reports(studies: Sequence[Study], *, designs: bool) -> dict[int, Study
 def _kept(
     kind: str, study: Study, now: tuple[object, ...], build: Callable[..., StudyReport], *, blind: bool
 ) -> StudyReport:
-    key = f"{'blind-' if blind else ''}{kind}-{study.pk}"
+    key = f"{'blind-' if blind else ''}{kind}-2-{study.pk}"
     kept: tuple[object, StudyReport] | None = cache.get(key)
     if kept and kept[0] == now:
         return kept[1]
@@ -132,6 +134,7 @@ class Builder:
             "correlations": self.correlations,
             "disagreements": self.disagreements,
             "raters": self.raters,
+            "warnings": self.warnings,
         }
         made = {name: part() for name, part in told(parts.items(), len(parts), heard, every=1)}
         return StudyReport(preliminary=self.study.state != Study.State.CLOSED, criteria=self.criteria, **made)
@@ -158,7 +161,7 @@ class Builder:
         return with_base + rest
 
     def arms(self) -> tuple[ArmFacts, ...]:
-        shown, names = names_shown(self.study), arm_names(self.study)
+        shown, names = names_shown(self.study), self.names
         return tuple(
             ArmFacts(
                 number=number,
@@ -168,6 +171,14 @@ class Builder:
             )
             for number, arm in enumerate(self.table.arms, 1)
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        return exposures(self.table.arms, self.names if names_shown(self.study) else {})
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """By arm, as it may be called now."""
+        return arm_names(self.study)
 
     def counts(self, scores: Array) -> Counts:
         """n of scores (items, raters)."""

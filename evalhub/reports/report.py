@@ -243,6 +243,7 @@ class StudyReport:
     correlations: tuple[MetricCorrelation, ...]
     disagreements: tuple[Disagreement, ...]
     raters: tuple[RaterFacts, ...]
+    warnings: tuple[str, ...]  # what a model had seen in training of what it is tested with
 
     def arm(self, number: int) -> ArmFacts:
         return next(arm for arm in self.arms if arm.number == number)
@@ -278,7 +279,7 @@ EMPTY = StudyReport(
     ),
     preliminary=False, position=PositionEffect((), nothing("undefined: not computed")), variance=None, detectable=None,
     arms=(), criteria=(), scores=(), differences=(), wins=(), choices=(), strengths=(), agreement=(), metrics=(),
-    measures=(), correlations=(), disagreements=(), raters=(),
+    measures=(), correlations=(), disagreements=(), raters=(), warnings=(),
 )  # fmt: skip
 
 

@@ -140,7 +140,7 @@ def _arms(study: Study) -> list[Arm]:
     """In the order in which they are shown: that of the design, once names are."""
     arms = Arm.objects.filter(study=study).select_related(
         "generation__run", "generation__model__base", "generation__model__training__run",
-        "generation__model__training__version__dataset",
+        "generation__model__training__version__dataset", "generation__version__dataset",
     ).in_bulk()  # fmt: skip
     return [arms[pk] for pk in arm_names(study)]
 

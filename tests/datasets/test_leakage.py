@@ -4,9 +4,12 @@ import json
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 
 from evalhub.accounts.models import AuditEvent, Project, Role
 from evalhub.datasets import actions, leakage
+from evalhub.datasets.card import data_card
+from evalhub.datasets.cardwords import markdown
 from evalhub.datasets.leakage import Leaking
 from evalhub.datasets.models import Dataset, Version
 from tests.conftest import logged_in, member
@@ -169,6 +172,41 @@ def test_training_is_checked_against_the_texts_that_a_later_version_tests_of_the
     actions.edit_example(dataset.examples.get(key="r1"), by=admin, values={"input": page(2, change="later")["input"]})
     actions.freeze_version(dataset, by=admin, leak_reason="A better question")
     assert [leak.version for leak in leakage.since(version)] == [2]
+
+
+def test_a_test_set_says_which_earlier_version_trains_on_near_copies_of_it(project, dataset, admin, file):
+    """It is not refused, since nothing would be trained on it, but a model that was trained before has seen it."""
+    filled(dataset, admin, file, page(1, split="train"), page(2, split="train"), page(4, split="test"))
+    first = actions.freeze_version(dataset, by=admin)
+    other = actions.create_dataset(project, name="Other", by=admin)
+    rows = [page(1, change="elsewhere", split="test"), page(2, split="validation"), page(3, split="train")]
+    version = actions.freeze_version(filled(other, admin, file, *rows), by=admin)
+    assert first.settings["trained_before"] == []
+    [seen] = version.settings["trained_before"]
+    assert seen == {"dataset": "content-copy", "name": "Content copy", "version": 1, "examples": 1}
+    sentence = "1 training example of Content copy v1 nearly repeats what is tested here"
+    assert sentence in markdown(data_card(version))
+    client = logged_in(admin)
+    for name in ("version", "card"):
+        shown = client.get(reverse(f"datasets:{name}", args=[project.slug, other.slug, 1])).content.decode()
+        assert sentence in shown, name
+
+
+def test_a_new_test_set_says_what_of_it_the_version_before_trained_on(dataset, admin, file):
+    filled(dataset, admin, file, *map(page, range(30)))
+    first = actions.freeze_version(dataset, by=admin, seed=1, shares=THREE)
+    again = actions.freeze_version(dataset, by=admin, seed=2, shares=THREE, keep_test=False, leak_reason="Drawn anew")
+    trained = set(first.entries.filter(split="train").values_list("example_id", flat=True))
+    tested = set(again.entries.filter(split="test").values_list("example_id", flat=True))
+    assert [one["examples"] for one in again.settings["trained_before"]] == [len(trained & tested)]
+
+
+def test_a_leak_that_was_trained_on_before_is_counted_where_it_is_accepted(dataset, admin, file):
+    first = actions.freeze_version(leaking(dataset, admin, file), by=admin, leak_reason="Known")
+    filled(dataset, admin, file, page(7, split="train"))
+    again = actions.freeze_version(dataset, by=admin, leak_reason="Known")
+    assert first.settings["trained_before"] == []
+    assert [(one["version"], one["examples"]) for one in again.settings["trained_before"]] == [(1, 1)]
 
 
 # --- the doors ----------------------------------------------------------------------------------

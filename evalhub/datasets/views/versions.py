@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from evalhub.accounts.permissions import Right, may
+from evalhub.datasets.card import seen_before
 from evalhub.datasets.downloads import attachment
 from evalhub.datasets.exporting.extracts import of_version
 from evalhub.datasets.exporting.formats import writing
@@ -37,7 +38,7 @@ def version(request: HttpRequest, project_slug: str, dataset_slug: str, number: 
         "project": project, "dataset": dataset, "here": "data", "version": found, "split": split, "page": page,
         "rows": [(entry, title_of(entry.values)) for entry in page], "sides": sides,
         "before": dataset.versions.filter(number__lt=number).first(),
-        "may_curate": may(person(request), project, Right.CURATE),
+        "may_curate": may(person(request), project, Right.CURATE), "seen_before": seen_before(found.settings),
     }  # fmt: skip
     return render(request, "datasets/version.html", context)
 

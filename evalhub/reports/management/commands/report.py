@@ -86,6 +86,7 @@ def lines(report: StudyReport) -> list[str]:
     digits = words.figure_digits(report)
     told = [f"{report.facts.name}: {words.lede(report)}"]
     told += ["Preliminary: the study is not closed." if report.preliminary else "", ""]
+    told += [f"Warning: {sentence}" for sentence in report.warnings]
     told += [*(" ".join(map(str, line)) for line in words.evidence(report))]
     told += [words.basis(report), "", "Means"]
     told += [
