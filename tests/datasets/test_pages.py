@@ -447,3 +447,21 @@ def test_it_saves_problems_as_csv_without_formulas_and_as_jsonl(dataset, admin, 
     (line,) = csv.DictReader(io.StringIO(body(client.get(address("report", dataset, batch.pk, "csv")))))
     assert (line["line"], line["row"]) == ("2", "'=1+1")
     assert json.loads(body(client.get(address("report", dataset, batch.pk, "jsonl"))))["line"] == 2
+
+
+def test_it_says_that_an_edit_proposes_again_what_was_decided(dataset, example, admin):
+    actions.ask_second_approval(dataset, wanted=True, by=admin)
+    actions.reject(example, by=admin)
+    client, values = logged_in(admin), {"instruction": "Ask", "input": "Text", "output": "Better", "revision": 1}
+    form = client.get(address("example", dataset, example.pk), {"edit": ""}).content.decode()
+    assert "It is rejected; with other texts it is proposed again." in form
+    page = client.post(address("edit", dataset, example.pk), values, follow=True).content.decode()
+    assert "Kept as revision 2. It was rejected, and is proposed again." in page
+    again = {**values, "output": "Best", "revision": 2}
+    page = client.post(address("edit", dataset, example.pk), again, follow=True).content.decode()
+    assert "Kept as revision 3." in page
+    assert "proposed again" not in page
+    path = f"/api/v1{address('detail', dataset).replace('/p/', '/projects/').replace('/data/', '/datasets/')}examples/"
+    actions.reject(example, by=admin)
+    answer = client.patch(f"{path}{example.pk}/", {"output": "Last"}, content_type="application/json").json()
+    assert answer["state"] == "proposed"

@@ -89,9 +89,16 @@ def edit(request: HttpRequest, project_slug: str, dataset_slug: str, pk: int) ->
     except Refused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, refusal.message)
         return _page(request, project, found, form, status=409)
-    new = changed.revision_number != found.revision_number
-    messages.success(request, f"Kept as revision {changed.revision_number}." if new else "Nothing was different.")
+    messages.success(request, _kept_told(found, changed))
     return redirect("datasets:example", project.slug, dataset.slug, pk)
+
+
+def _kept_told(before: Example, after: Example) -> str:
+    """What an edit did, also to the state: other texts have been decided about by nobody."""
+    if after.revision_number == before.revision_number:
+        return "Nothing was different."
+    kept = f"Kept as revision {after.revision_number}."
+    return kept if after.state == before.state else f"{kept} It was {before.state}, and is proposed again."
 
 
 @login_required
