@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Count, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.lookups import GreaterThan
 from django.utils import timezone
 
@@ -184,12 +184,6 @@ def datasets_by_name(project: Project) -> QuerySet[Dataset]:
     """A project's datasets with `last_version`."""
     last = Version.objects.filter(dataset=OuterRef("pk")).order_by("-number").values("number")[:1]
     return project.datasets.annotate(last_version=Subquery(last)).order_by("name")
-
-
-def datasets_of(project: Project) -> QuerySet[Dataset]:
-    """As datasets_by_name, with `approved`, `proposed` and `rejected`, for programs: counted to the end."""
-    counts = {state.value: Count("examples", filter=Q(examples__state=state.value)) for state in Example.State}
-    return datasets_by_name(project).annotate(**counts)
 
 
 def approved_of(dataset: Dataset) -> Tally:

@@ -170,7 +170,7 @@ def test_it_writes_the_rows_that_were_set_aside(dataset, admin, file, tmp_path):
 def test_it_looks_at_a_file_and_stores_nothing(dataset, admin, file, tmp_path):
     path = file(row(1), row(2), "{")
     found = json.loads(tried("imports preview", str(path), "--json"))
-    assert (found["total"], found["problem_count"], found["lacking"]) == (3, 1, "")
+    assert (found["counts"], found["lacking"]) == ({"rows": 2, "problems": 1}, "")
     assert [item["output"] for item in found["rows"]] == ["Headline 1", "Headline 2"]
     assert found["mapping"]["output"] == "output"
     assert found["problems"][0]["line"] == 3
@@ -182,7 +182,7 @@ def test_it_looks_at_a_file_whose_columns_have_other_names(admin, tmp_path):
     path = tmp_path / "faq.csv"
     path.write_text("question,answer\nWhy?,Because.\n")
     lacking = json.loads(tried("imports preview", str(path), "--json"))
-    assert (lacking["columns"], lacking["total"]) == (["question", "answer"], None)
+    assert (lacking["columns"], lacking["counts"]) == (["question", "answer"], None)
     assert lacking["lacking"] in tried("imports preview", str(path))
     mapped = ["--map=instruction=question", "--map=output=answer"]
     found = json.loads(tried("imports preview", str(path), *mapped, "--json"))

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from evalhub.accounts.models import User
 from evalhub.datasets import actions
 from evalhub.datasets.api.common import RoomView, sound_filter
-from evalhub.datasets.checking import ids_query, standing
+from evalhub.datasets.checking import Standing, ids_query, standing
 from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.thresholds import Thresholds
 from evalhub.datasets.models import CheckRun, Flag
@@ -74,18 +74,22 @@ class Readiness(RoomView):
 
     @extend_schema(responses=OpenApiTypes.OBJECT)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        known = standing(self.dataset)
-        names = ("key", "label", "value", "tone", "note", "count")
-        checks = [
-            {**{name: getattr(check, name) for name in names}, "filters": [query for _, query in links]}
-            for check, links in known.lines
-        ]
-        totals = {"total": known.report.total, "usable": known.report.usable} if known.report else {}
-        state = {
-            "check": known.run.pk if known.run else None, "changed": known.changed.number,
-            "changed_is_exact": known.changed.exact, "running": bool(known.job), "stale": known.stale,
-        }  # fmt: skip
-        return Response({**totals, **state, "blocking": known.blocking, "warnings": known.warnings, "checks": checks})
+        return Response(as_json(standing(self.dataset)))
+
+
+def as_json(known: Standing) -> dict[str, Any]:
+    """A dataset's readiness, for programs."""
+    names = ("key", "label", "value", "tone", "note", "count")
+    checks = [
+        {**{name: getattr(check, name) for name in names}, "filters": [query for _, query in links]}
+        for check, links in known.lines
+    ]
+    totals = {"total": known.report.total, "usable": known.report.usable} if known.report else {}
+    state = {
+        "check": known.run.pk if known.run else None, "changed": known.changed.number,
+        "changed_is_exact": known.changed.exact, "running": bool(known.job), "stale": known.stale,
+    }  # fmt: skip
+    return {**totals, **state, "blocking": known.blocking, "warnings": known.warnings, "checks": checks}
 
 
 class CheckList(RoomView, ListAPIView[CheckRun]):

@@ -1,10 +1,12 @@
 """What an import of a file would find, for commands: nothing is stored, and no copy of the file is kept."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from evalhub.accounts.commands import Told
+from evalhub.datasets.api.imports import PreviewSerializer
 from evalhub.datasets.formats.packing import as_one_file
 from evalhub.datasets.importing import Preview, Survey, preview, survey
 from evalhub.datasets.reading import Unreadable, storable
@@ -24,13 +26,10 @@ def previewed(file: Path, mapping: Mapping[str, str]) -> Told:
 
 
 def as_json(file: Path, found: Preview, counted: Survey | None) -> dict[str, Any]:
-    """`total` and `problem_count` are null where columns are `lacking`: then no row could be stored."""
-    return {
-        "file": storable(file.name), "described": found.described, "columns": list(found.columns),
-        "mapping": found.mapping, "lacking": found.lacking, "total": counted.total if counted else None,
-        "problem_count": counted.problems if counted else None, "rows": [vars(row) for row in found.rows],
-        "problems": [vars(problem) for problem in found.problems],
-    }  # fmt: skip
+    """As the API answers; `counts` is null where columns are `lacking`: then no row could be stored."""
+    problems = [vars(problem) for problem in found.problems]
+    told = {**asdict(found), "problems": problems, "counts": counted and vars(counted)}
+    return {"file": storable(file.name), **PreviewSerializer(told).data}
 
 
 def in_lines(found: Preview, counted: Survey | None) -> list[str]:

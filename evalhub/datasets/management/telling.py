@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from evalhub.datasets.api.examples import ExampleSerializer
+from evalhub.datasets.api.examples import ExampleSerializer, RevisionSerializer
 from evalhub.datasets.history import Event
-from evalhub.datasets.inserting import REVISED
 from evalhub.datasets.models import Example
 from evalhub.datasets.selection import title_of
 
@@ -17,13 +16,9 @@ def facts(example: Example) -> dict[str, Any]:
 
 
 def revisions_of(example: Example) -> list[dict[str, Any]]:
-    """Every revision with its texts, the first one first; the last one's are the example's own."""
-    own = {name: getattr(example, name) for name in REVISED}
-    return [
-        {"number": revision.number, "author": str(revision.author), "at": revision.created_at,
-         "reason": revision.reason, "values": own if revision.values is None else revision.values}
-        for revision in example.revisions.select_related("author")
-    ]  # fmt: skip
+    """Every revision with its texts, the first one first."""
+    revisions = example.revisions.select_related("author", "example").order_by("number")
+    return [dict(RevisionSerializer(revision).data) for revision in revisions]
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -9,20 +9,21 @@ from evalhub.accounts.commands import Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets import actions
-from evalhub.datasets.api.collections import DatasetSerializer
-from evalhub.datasets.checking import Standing, standing
+from evalhub.datasets.api.checks import as_json
+from evalhub.datasets.api.collections import DatasetSerializer, counted
+from evalhub.datasets.checking import standing
 from evalhub.datasets.checks.thresholds import Thresholds, described
 from evalhub.datasets.management.commands.check_examples import check_line
 from evalhub.datasets.management.verbs import Options, Verb, VerbCommand, dataset_of, in_dataset, pair
 from evalhub.datasets.models import Dataset
-from evalhub.datasets.selection import datasets_of
+from evalhub.datasets.selection import datasets_by_name
 
 YES_NO = {"yes": True, "no": False}
 
 
 # --- the dataset --------------------------------------------------------------------------------
 def listed(project: Project, by: User, options: Options) -> Told:
-    found = [facts(dataset) for dataset in datasets_of(project)]
+    found = facts(*datasets_by_name(project))
     return Told({"datasets": found}, [line(each) for each in found] or [f"{project} has no dataset yet."])
 
 
@@ -51,23 +52,24 @@ def describe(project: Project, by: User, options: Options) -> Told:
 
 
 def told(dataset: Dataset) -> Told:
-    values = facts(datasets_of(dataset.project).get(pk=dataset.pk))
+    (values,) = facts(datasets_by_name(dataset.project).get(pk=dataset.pk))
     words = [f"  {name}: {values[name]}" for name in ("description", "credit") if values[name]]
     return Told({"dataset": values}, [line(values), *words])
 
 
-def facts(dataset: Dataset) -> dict[str, Any]:
-    """A dataset of datasets_of as a script wants it."""
-    return dict(DatasetSerializer(dataset).data)
+def facts(*datasets: Dataset) -> list[dict[str, Any]]:
+    """Datasets of datasets_by_name as the API answers them."""
+    return [dict(DatasetSerializer(dataset).data) for dataset in counted(datasets)]
 
 
 def line(values: dict[str, Any]) -> str:
     """A dataset as people read it."""
     counts = ", ".join(f"{values[state]:,} {state}" for state in ("approved", "proposed", "rejected"))
+    about = "" if values["counts_are_exact"] else "about "
     version = f"v{values['last_version']}" if values["last_version"] else "no version yet"
     benchmark = "; a benchmark" if values["is_benchmark"] else ""
     two = "; two people approve" if values["second_approval"] else ""
-    return f"{values['name']} ({values['slug']}): {counts}; {version}{benchmark}{two}."
+    return f"{values['name']} ({values['slug']}): {about}{counts}; {version}{benchmark}{two}."
 
 
 # --- whether it is ready ------------------------------------------------------------------------
@@ -77,17 +79,9 @@ def readiness(project: Project, by: User, options: Options) -> Told:
     said = [] if known.run else [f"{dataset} has not been checked yet: check_examples does it."]
     if known.changed:
         said.append(f"Examples changed since the last check: {known.changed}.")
-    return Told(as_json(dataset, known), [*said, *map(check_line, known.checks)])
-
-
-def as_json(dataset: Dataset, known: Standing) -> dict[str, Any]:
-    """Readiness as the API answers it."""
-    names = ("key", "label", "value", "tone", "note", "count")
-    checks = [{name: getattr(check, name) for name in names} for check in known.checks]
-    totals = {"total": known.report.total, "usable": known.report.usable} if known.report else {}
-    since = {"changed": known.changed.number, "changed_is_exact": known.changed.exact, "running": bool(known.job)}
-    state = {"dataset": dataset.slug, "check": known.run.pk if known.run else None, **totals, **since}
-    return {**state, "blocking": known.blocking, "warnings": known.warnings, "checks": checks}
+    if known.overtaken:
+        said.append("What other datasets test has changed since the last check.")
+    return Told({"dataset": dataset.slug, **as_json(known)}, [*said, *map(check_line, known.checks)])
 
 
 # --- its thresholds -----------------------------------------------------------------------------

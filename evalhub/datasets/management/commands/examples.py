@@ -15,6 +15,7 @@ from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.api.curation import CommentSerializer
 from evalhub.datasets.clusters import cluster_of, shown_of
 from evalhub.datasets.filters import filter_of
+from evalhub.datasets.flagging import flags_now
 from evalhub.datasets.history import history_of
 from evalhub.datasets.management.telling import as_json, event_line, facts, line, revisions_of, words
 from evalhub.datasets.management.texts import values_of, with_texts
@@ -33,7 +34,7 @@ from evalhub.datasets.management.verbs import (
 )
 from evalhub.datasets.models import Example
 from evalhub.datasets.paging import cut, place_from
-from evalhub.datasets.selection import chosen_examples, flagged, number_of
+from evalhub.datasets.selection import chosen_examples, number_of
 
 
 # --- look ---------------------------------------------------------------------------------------
@@ -51,9 +52,10 @@ def listed(project: Project, by: User, options: Options) -> Told:
 
 
 def shown(project: Project, by: User, options: Options) -> Told:
-    """The example with its revisions, what happened to it, and what the last check found about it."""
+    """The example with its revisions, what happened to it, and what is known of it from the checks."""
     example = example_of(project, options)
-    events, flags = history_of(example), list(flagged(example.dataset).filter(example=example).values("kind", "reason"))
+    events, known = history_of(example), flags_now(example.dataset).filter(example=example)
+    flags = list(known.order_by("kind", "reason").values("kind", "reason").distinct())
     values = {"example": facts(example), "revisions": revisions_of(example), "flags": flags,
               "events": [as_json(event) for event in events]}  # fmt: skip
     found = [f"  flag: {flag['kind']}, {flag['reason']}" for flag in flags]
