@@ -34,7 +34,7 @@ from evalhub.errors import Refused
 from evalhub.progress import Heard
 
 SHARES: Shares = (0.9, 0.1, 0.0)
-SEED = 7
+SEED, MOST_SEED = 7, 2**31 - 1
 METHOD = (
     "kept test set, then given split, else seeded by source document, prompt and near duplicates, stratified by "
     "category, collection and length"
@@ -106,6 +106,8 @@ def sound_plan(dataset: Dataset, plan: Plan) -> Plan:
         )
     if shares[0] == 0 and not dataset.is_benchmark:
         raise Refused("The share of train cannot be 0.", field="shares")
+    if not 0 <= plan.seed <= MOST_SEED:
+        raise Refused(f"A seed is a whole number from 0 to {MOST_SEED:,}.", field="seed")
     if plan.min_test < 0:
         raise Refused("A test set cannot have fewer than 0 examples.", field="min_test")
     return plan

@@ -88,6 +88,12 @@ def trained_on(project: Project, *, but: Collection[Place]) -> Iterator[tuple[Pl
             yield (pk, revision), values
 
 
+def trained_versions(dataset: Dataset) -> list[int]:
+    """Numbers of its frozen versions that have a training side: models may have been trained on them."""
+    with_train = dataset.versions.filter(counts__train__gt=0)
+    return list(with_train.order_by("number").values_list("number", flat=True))
+
+
 def _benchmarks(project: Project) -> QuerySet[Dataset]:
     return project.datasets.filter(is_benchmark=True).order_by("slug")
 

@@ -12,6 +12,7 @@ from evalhub.datasets.card import data_card
 from evalhub.datasets.cardwords import markdown
 from evalhub.datasets.leakage import Leaking
 from evalhub.datasets.models import Dataset, Version
+from evalhub.errors import Refused
 from tests.conftest import logged_in, member
 from tests.datasets.conftest import row
 
@@ -333,3 +334,26 @@ def test_texts_with_the_same_words_leak_whoever_stands_between_them(dataset, adm
         actions.freeze_version(filled(dataset, admin, file, *rows), by=admin)
     [leak] = refusal.value.leaks
     assert [dataset.examples.get(pk=pk).key for pk in (leak.train, leak.test)] == ["b", "c"]
+
+
+def test_a_benchmark_says_which_of_its_versions_models_may_have_been_trained_on(dataset, admin, file):
+    actions.freeze_version(filled(dataset, admin, file, page(1), page(2)), by=admin)
+    client = logged_in(admin)
+    sentence = "version 1 of it has a training side: models trained there have seen its prompts"
+    assert sentence not in client.get(HOME).content.decode()
+    client.post(f"{HOME}describe/", {"description": "", "credit": "", "is_benchmark": "on"})
+    assert sentence in client.get(HOME).content.decode()
+    assert AuditEvent.objects.get(verb="describe_dataset").details["trained_versions"] == [1]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 10**40])
+def test_a_seed_that_nobody_could_type_again_is_refused(dataset, admin, file, seed):
+    filled(dataset, admin, file, page(1), page(2))
+    with pytest.raises(Refused, match="A seed is a whole number from 0 to 2,147,483,647"):
+        actions.freeze_version(dataset, by=admin, seed=seed)
+    answer = logged_in(admin).post(
+        f"/api/v1{HOME.replace('/p/', '/projects/').replace('/data/', '/datasets/')}versions/",
+        {"seed": seed},
+        content_type="application/json",
+    )
+    assert (answer.status_code, answer.json()["detail"][:6]) == (409, "A seed")

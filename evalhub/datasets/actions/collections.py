@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from evalhub.accounts.models import Project, User
+from evalhub.datasets import guarded
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.models import Dataset
 from evalhub.datasets.reading import storable
@@ -55,6 +56,8 @@ def describe_dataset(
         facts: dict[str, Any] = {}
         if is_benchmark is not None and is_benchmark != dataset.is_benchmark:
             dataset.is_benchmark = facts["is_benchmark"] = is_benchmark
+            trained = guarded.trained_versions(dataset) if is_benchmark else []
+            facts |= {"trained_versions": trained} if trained else {}
         dataset.save(update_fields=["description", "credit", "is_benchmark"])
         noted(dataset, by, "describe_dataset", **facts)
     return dataset

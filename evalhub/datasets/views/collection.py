@@ -14,6 +14,7 @@ from evalhub.accounts.permissions import Right, may, project_for
 from evalhub.datasets import actions, incoming
 from evalhub.datasets.counting import Tally, changed_since
 from evalhub.datasets.forms import DatasetForm, FreezeForm
+from evalhub.datasets.guarded import trained_versions
 from evalhub.datasets.listing import lines_of
 from evalhub.datasets.models import Dataset
 from evalhub.datasets.overview import states_of, together
@@ -97,6 +98,7 @@ def _margin_context(dataset: Dataset) -> dict[str, Any]:
         "counts": counts, "total": together(counts.values()), "versions": versions, "last": last,
         "changes": changed_since(dataset, last.frozen_at) if last else Tally(0),
         "next_number": last.number + 1 if last else 1, "form": FreezeForm(dataset=dataset),
+        "trained": trained_versions(dataset) if dataset.is_benchmark else [],
         "imports": imports, "under_way": next((item for item in imports if item.is_live), None),
     }  # fmt: skip
 
