@@ -353,14 +353,20 @@ function chosen() {
   delete $(".prefer", form).dataset.missing;
   if (complaining()) say("");
 }
-function unseen() { // who types while an item is on its way, and goes on without a pause, has not seen it: all of that is left out
-  const now = performance.now(), still = busy || now - swallowed < PAUSE;
+let painted = 0; // ms; Infinity until anything is on the screen, 0 in a browser that does not tell
+if (PerformanceObserver.supportedEntryTypes.includes("paint")) {
+  const first = (told) => { painted = told.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity; };
+  first(performance);
+  if (painted === Infinity) new PerformanceObserver(first).observe({ type: "paint", buffered: true });
+}
+function unseen(hidden, at) { // who types before an item is shown, and goes on without a pause, has not seen it: all of that is left out
+  const still = busy || hidden || at - swallowed < PAUSE;
   if (!still) return false;
-  swallowed = now;
+  swallowed = at;
   if (!busy) say("Keys typed before this item was shown are not counted", true);
   return true;
 }
-function keyed(event) {
+function keyed(event, hidden = painted === Infinity, at = performance.now()) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const { key, target } = event, number = target.matches("[type=number]");
   if (key === "Escape") { $("#guidelines").close(); if (target.matches("[name=comment], textarea")) target.blur(); return; }
@@ -370,7 +376,7 @@ function keyed(event) {
   }
   if (target.matches("[name=preference]") && (key.startsWith("Arrow") || key === " ")) return; // the radios' own keys
   if (!form) { if (key === "u") undo(); return; }
-  if (unseen()) return;
+  if (unseen(hidden, at)) return;
   if (target.matches("[name=preference]") && /^[0-9]$/.test(key)) { event.preventDefault(); return prefer(Number(key)); }
   if (!number && /^[0-9]$/.test(key)) press(Number(key));
   else if (key in steps) go(at + steps[key]());
@@ -379,7 +385,7 @@ function keyed(event) {
   else return;
   event.preventDefault();
 }
-document.addEventListener("keydown", keyed);
+document.addEventListener("keydown", (event) => keyed(event));
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-ask], [data-show], [data-go], [data-do], #undo button");
   if (!link) return;
@@ -421,4 +427,4 @@ addEventListener("online", () => { offline(false); if (form && storage.get(token
 addEventListener("offline", () => offline(true));
 addEventListener("focus", goOn);
 prepare();
-for (const event of earlyKeys.take()) keyed(event);
+for (const [event, at] of earlyKeys.take()) keyed(event, at < painted, at);

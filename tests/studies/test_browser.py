@@ -134,20 +134,62 @@ def test_missing_scores_are_named_beside_the_button(come_in, study: Study, exper
     stored(1)
 
 
+class Held:
+    """Requests that a route keeps back until they are let go."""
+
+    def __init__(self) -> None:
+        self.routes: list[Route] = []
+
+    def hold(self, route: Route) -> None:
+        self.routes.append(route)
+
+    def wait(self, page: Page) -> None:
+        """Until there is one, for ten seconds at most."""
+        for _ in range(500):
+            if self.routes:
+                return
+            page.wait_for_timeout(20)
+        raise AssertionError("Nothing was asked for.")
+
+    def let_go(self) -> None:
+        for route in self.routes:
+            route.continue_()
+
+
 def test_keys_pressed_before_the_script_has_come_are_not_lost(come_in, study: Study, expert: User) -> None:
-    noor = come_in(expert)
+    address = begin(come_in(expert), study).url
+    page, held = come_in(expert).page, Held()
+    page.route("**/rate*.js", held.hold)
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector("#rating")
+    while not page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+        page.wait_for_timeout(20)
+    held.wait(page)
+    assert page.locator("#keyhint").is_hidden()  # the script is not there yet
+    for key in "897":
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
 
-    def late(route: Route) -> None:
-        time.sleep(1)
-        route.continue_()
 
-    noor.page.route("**/rate*.js", late)
-    noor.goto(f"/p/{study.project.slug}/rate/")
-    noor.page.get_by_role("button", name=f"Begin of {study.name}").click(no_wait_after=True)
-    noor.page.wait_for_selector("#rating")
-    assert noor.page.locator("#keyhint").is_hidden()  # the script is not there yet
-    noor.press(*"897")
-    expect(noor.page.locator("[data-count]").first).to_have_text("3 of 8 scored")
+def test_keys_pressed_before_anything_is_shown_score_nothing(come_in, study: Study, expert: User) -> None:
+    """While the stylesheets are on their way nothing can be read, and whoever types on has not read it either."""
+    address = begin(come_in(expert), study).url
+    page, held = come_in(expert).page, Held()
+    page.route(lambda url: url.endswith("/studies.css"), held.hold)
+    page.goto(address, wait_until="commit")
+    held.wait(page)
+    while page.evaluate("typeof earlyKeys") == "undefined":
+        page.wait_for_timeout(20)
+    for key in "1234":
+        page.keyboard.press(key)
+    held.let_go()
+    expect(page.locator("#say")).to_contain_text("Keys typed before this item was shown are not counted")
+    page.wait_for_timeout(500)
+    for key in "897":
+        page.keyboard.press(key)
+    expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
+    assert page.locator(".score :checked").evaluate_all("found => found.map((one) => one.value)") == ["8", "9", "7"]
 
 
 def test_keys_pressed_while_an_item_is_on_its_way_score_nothing(come_in, study: Study, expert: User) -> None:
@@ -172,19 +214,14 @@ def test_who_types_on_without_a_pause_scores_nothing_that_was_not_seen(come_in, 
     noor = come_in(expert)
     page = begin(noor, study)
     first = token_on(page)
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/submit/", hold)
+    held = Held()
+    page.route("**/submit/", held.hold)
     page.clock.install()
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))  # no time passes between keys, however busy the machine
     noor.press(*"89798758", "Enter")
     noor.press(*"333")
-    while not held:
-        page.wait_for_timeout(20)
-    held[0].continue_()
+    held.wait(page)
+    held.let_go()
     page.wait_for_selector(f"#main:not([data-token='{first}'])")
     noor.press(*"333")
     expect(page.locator("#say")).to_contain_text("Keys typed before this item was shown are not counted")
