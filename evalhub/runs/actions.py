@@ -16,6 +16,7 @@ from django.utils import timezone
 from evalhub.accounts.models import AuditEvent, Project, User
 from evalhub.datasets import leakage
 from evalhub.datasets.models import Split, Version
+from evalhub.datasets.values import BadValue, plain_json
 from evalhub.errors import Refused
 from evalhub.progress import Heard, chunks
 from evalhub.runs import answerfiles, lifecycle, registry, specs, tasks
@@ -41,6 +42,14 @@ class AlreadyLive(Refused):
 # --- the registry -------------------------------------------------------------------------------
 
 
+def _kept_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises Refused for what no database can keep."""
+    try:
+        return dict(plain_json("facts", dict(facts)))
+    except BadValue as error:
+        raise Refused(error.reason, field="facts") from error
+
+
 def register_model(
     project: Project,
     *,
@@ -52,9 +61,9 @@ def register_model(
 ) -> Model:
     """Add a base model (hub id or local folder of safetensors) or an endpoint; the same twice is one.
 
-    Raises Refused for unsafe weights, a missing folder, or a name that another model has.
+    Raises Refused for unsafe weights, a missing folder, facts that cannot be kept, or a name that another model has.
     """
-    given, content = dict(facts or {}), ""
+    given, content = _kept_facts(facts or {}), ""
     known: dict[str, Any] = {}
     if kind == Model.Kind.BASE:
         reference, known, content = registry.checked_base(reference)

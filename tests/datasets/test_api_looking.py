@@ -137,7 +137,7 @@ def test_one_run_has_thresholds_of_its_own(dataset: Dataset, example: Example, a
 
 @pytest.mark.parametrize(("thresholds", "status", "words"), [
     ({"nonsense": 1}, 409, "no threshold “nonsense”"), ({"near_duplicate": 7}, 409, "must lie between"),
-    ({"near_duplicate": "much"}, 400, "number"), ({"\ud800": 1}, 400, "no threshold"), ([1], 400, "dictionary"),
+    ({"near_duplicate": "much"}, 400, "number"), ({"\ud800": 1}, 400, "surrogate"), ([1], 400, "dictionary"),
 ])  # fmt: skip
 def test_a_threshold_that_means_nothing_is_refused_before_a_worker_is_asked(
     dataset: Dataset, example: Example, admin: User, thresholds: Any, status: int, words: str
