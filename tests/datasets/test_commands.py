@@ -73,6 +73,25 @@ def test_it_need_not_wait_for_the_worker(capsys, admin, file):
     assert ImportBatch.objects.get().imported == 1
 
 
+@pytest.mark.parametrize(("content", "why"), [
+    ("", "empty"), ("question,answer\na,b\n", "--map instruction=COLUMN"), ("instruction,output\na,\n", "1 of 1"),
+    ("instruction,output\na,b\na,\n", "1 of 2 rows have problems, and all or nothing was asked for"),
+])  # fmt: skip
+def test_it_leaves_no_dataset_behind_a_file_that_a_worker_would_refuse(capsys, admin, tmp_path, content, why):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(CommandError, match=why):
+        call_command("import_examples", str(path), **INTO, queue=True, no_wait=True, policy="all-or-nothing")
+    assert not Dataset.objects.exists()
+    assert not ImportBatch.objects.exists()
+
+
+def test_not_to_wait_goes_with_a_worker_alone(admin, file):
+    with pytest.raises(CommandError, match="--no-wait goes with --queue"):
+        call_command("import_examples", str(file(row(1))), **INTO, no_wait=True)
+    assert not Dataset.objects.exists()
+
+
 def test_who_stops_waiting_stops_no_import(admin, file, monkeypatch):
     def interrupted(seconds):
         raise KeyboardInterrupt

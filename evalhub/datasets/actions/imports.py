@@ -1,7 +1,7 @@
 """Bring examples in: import_file here and now, request_import by a worker; stop, try again."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -140,9 +140,11 @@ def retry_import(batch: ImportBatch, *, by: User) -> ImportBatch:
     return batch
 
 
-def wait_for_import(batch: ImportBatch, *, progress: Heard | None = None) -> ImportBatch:
-    """Wait until a worker has brought the import to its end."""
-    return wait_for(batch, progress=progress)
+def wait_for_import(
+    batch: ImportBatch, *, progress: Heard | None = None, say: Callable[[str], None] | None = None
+) -> ImportBatch:
+    """Wait until a worker has brought the import to its end; `say` is told now and then that none has taken it."""
+    return wait_for(batch, progress=progress, say=say)
 
 
 def _overtaken(batch: ImportBatch, end: lifecycle.Superseded) -> Refused:

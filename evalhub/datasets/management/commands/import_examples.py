@@ -1,7 +1,8 @@
 """Bring a file of examples into a dataset: manage.py import_examples FILE --project SLUG --dataset NAME."""
 
 from argparse import ArgumentParser
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from django.db import DatabaseError
 from evalhub.accounts.commands import Bar, ProjectCommand, Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
-from evalhub.datasets import actions
+from evalhub.datasets import actions, storing
+from evalhub.datasets.formats.packing import as_one_file
 from evalhub.datasets.importing import FIELDS, MissingColumns
 from evalhub.datasets.management.base import dataset_named
 from evalhub.datasets.models import Dataset, ImportBatch
+from evalhub.datasets.reading import Unreadable
 from evalhub.errors import Refused
+from evalhub.jobs.commands import check_waiting
 
 SHOWN, NAMED = 20, 3  # problems, and lines of each; --json has them all
 HOW_TO_MAP = "Rename them, or say which column is which: --map instruction=COLUMN --map output=COLUMN."
@@ -47,6 +51,7 @@ class Command(ProjectCommand):
         parser.add_argument("--credit", default="", help="for a new dataset: source and licence")
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+        check_waiting(options)
         mapping = dict(pair_of(item) for item in options["map"])
         dataset = dataset_named(project, options["dataset"])
         if dataset is None:
@@ -60,17 +65,10 @@ class Command(ProjectCommand):
         if options["queue"] and not path.is_dir():
             path = readable(path)
         asked = {"path": path, "file_name": path.name, "by": user, "policy": options["policy"], "mapping": mapping}
-        bar = Bar(f"Importing {path.name}")
-        try:
+        with closing(Bar(f"Importing {path.name}")) as bar, helped(mapping):
             if not options["queue"]:
                 return actions.import_file(dataset, **asked, progress=bar)
             return self._queued(actions.request_import(dataset, **asked), bar, wait=not options["no_wait"])
-        except Refused as refusal:
-            if isinstance(refusal.__cause__, MissingColumns) and not mapping:
-                raise CommandError(f"{refusal.message} {HOW_TO_MAP}") from refusal
-            raise
-        finally:
-            bar.close()
 
     def _queued(self, batch: ImportBatch, bar: Bar, *, wait: bool) -> ImportBatch:
         """The import as a worker left it, or as it waits; who interrupts the waiting stops nothing."""
@@ -78,12 +76,18 @@ class Command(ProjectCommand):
             return batch
         self.say(f"Import {batch.pk} waits for a worker of queue cpu.")
         try:
-            return actions.wait_for_import(batch, progress=bar)
+            return actions.wait_for_import(batch, progress=bar, say=self.say)
         except KeyboardInterrupt:
             raise CommandError(f"Import {batch.pk} goes on without you; its page shows how far it is.") from None
 
     def _into_new(self, project: Project, user: User, mapping: dict[str, str], options: dict[str, Any]) -> ImportBatch:
-        """As _into, but an import that stores nothing, for whatever reason, leaves no empty dataset behind."""
+        """As _into, but an import that stores nothing, for whatever reason, leaves no empty dataset behind.
+
+        Where nobody waits for the worker, nobody would clear up: then the file is read to its end first.
+        """
+        if options["no_wait"]:
+            with helped(mapping):
+                check_storable(options["file"], mapping, options["policy"])
         dataset = actions.create_dataset(
             project, name=options["dataset"], by=user, description=options["description"], credit=options["credit"]
         )
@@ -97,6 +101,29 @@ class Command(ProjectCommand):
             batch.dataset = dataset  # its name is told when its row is gone
             actions.discard_empty(dataset, by=user)
         return batch
+
+
+@contextmanager
+def helped(mapping: dict[str, str]) -> Iterator[None]:
+    """A refusal for missing columns also tells how to name them, where nothing was named."""
+    try:
+        yield
+    except Refused as refusal:
+        if isinstance(refusal.__cause__, MissingColumns) and not mapping:
+            raise CommandError(f"{refusal.message} {HOW_TO_MAP}") from refusal
+        raise
+
+
+def check_storable(path: Path, mapping: dict[str, str], policy: str) -> None:
+    """Raise Refused for a file of which a worker would store nothing."""
+    try:
+        with as_one_file(path if path.is_dir() else readable(path), path.name) as (file, name):
+            found = storing.counted(file, name=name, mapping=mapping, policy=policy)
+    except Unreadable as error:
+        raise Refused(str(error), field="file") from error
+    if found.problems and policy == ImportBatch.Policy.ALL_OR_NOTHING:
+        count = f"{found.problems:,} of {found.total:,} rows have problems"
+        raise Refused(f"{count}, and all or nothing was asked for: nothing was handed over.")
 
 
 def told(batch: ImportBatch) -> dict[str, Any]:
