@@ -66,7 +66,7 @@ def approve_instead(example: Example, *, by: User, expected_revision: int | None
     Raises Refused as approve does.
     """
     with transaction.atomic():
-        same = list(same_prompt(example).filter(state=Example.State.APPROVED).values_list("pk", flat=True))
+        same = list(same_prompt(example).values_list("pk", flat=True))
         current, others = locked_with(example, same, revision=expected_revision)
         change = decide(current.dataset, [current.pk], approving=True, by=by)
         if _fresh(current).state != Example.State.APPROVED or not change.count:
