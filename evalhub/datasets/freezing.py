@@ -19,6 +19,7 @@ from evalhub.datasets.importing import fingerprint
 from evalhub.datasets.leakage import Leak
 from evalhub.datasets.looking import Looked, Looking, Values, prompt_of
 from evalhub.datasets.models import Dataset, Example, Split, Version
+from evalhub.datasets.numbering import next_number
 from evalhub.datasets.replaying import Replay, Replayed
 from evalhub.datasets.splitting import (
     COLLECTION_EXAMPLES,
@@ -257,7 +258,7 @@ def store(
             f"Version {last.number} already holds exactly these examples on these sides; nothing has changed since."
         )
     version = Version.objects.create(
-        dataset=dataset, number=last.number + 1 if last else 1, note=note[:255], frozen_by=by, request_key=request_key,
+        dataset=dataset, number=next_number(dataset), note=note[:255], frozen_by=by, request_key=request_key,
         data_hash=made.data_hash, settings=made.settings, counts=made.counts,
     )  # fmt: skip
     copied = entries.copy_examples(version, made.own, heard)

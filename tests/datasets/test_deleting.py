@@ -68,6 +68,20 @@ def test_a_version_goes_and_its_examples_stay(version, admin):
     assert AuditEvent.objects.get(verb="delete_version").details["data_hash"] == version.data_hash
 
 
+def test_the_number_of_a_version_that_is_gone_is_not_given_again(version, admin, project):
+    dataset = version.dataset
+    actions.delete_version(version, by=admin)
+    assert "Freeze version 2" in logged_in(admin).get(address("detail")).content.decode()
+    assert actions.freeze_version(dataset, by=admin, leak_reason="known").number == 2
+    actions.delete_version(dataset.versions.get(), by=admin)
+    assert actions.freeze_version(dataset, by=admin, leak_reason="known").number == 3
+    other = actions.create_dataset(project, name="Other", by=admin)
+    actions.approve(
+        actions.propose_example(other, by=admin, values={"instruction": "A", "output": "B"}, origin={}), by=admin
+    )
+    assert actions.freeze_version(other, by=admin).number == 1
+
+
 def test_a_version_with_a_run_stays_and_the_run_is_named(answered, admin):
     with pytest.raises(Refused, match=r"1 run \(“Old model: test of Content copy v1”\) rests on it"):
         actions.delete_version(answered, by=admin)

@@ -12,6 +12,7 @@ from evalhub.datasets import storing
 from evalhub.datasets.actions.collections import delete_files
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.models import Dataset, Example, Version
+from evalhub.datasets.numbering import DELETED
 from evalhub.datasets.resting import resting_on
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
@@ -30,11 +31,12 @@ def delete_example(example: Example, *, by: User) -> None:
 
 
 def delete_version(version: Version, *, by: User) -> None:
-    """The frozen copy; the examples stay. Raises Refused if a run or a study rests on it."""
+    """The frozen copy; the examples stay, and its number is not given again. Raises Refused if anything rests on it."""
     with _unless_resting(version, FIRST), transaction.atomic():
         storing.take_turn(version.dataset_id)
         facts = {"counts": version.counts, "data_hash": version.data_hash}
-        noted(version.dataset, by, "delete_version", f"version {version.number} of {version.dataset}", **facts)
+        facts |= {"of_dataset": version.dataset_id, "number": version.number}
+        noted(version.dataset, by, DELETED, f"version {version.number} of {version.dataset}", **facts)
         version.delete()
 
 

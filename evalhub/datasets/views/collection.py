@@ -17,6 +17,7 @@ from evalhub.datasets.forms import DatasetForm, FreezeForm
 from evalhub.datasets.guarded import trained_versions
 from evalhub.datasets.listing import lines_of
 from evalhub.datasets.models import Dataset
+from evalhub.datasets.numbering import next_number
 from evalhub.datasets.overview import states_of, together
 from evalhub.datasets.paging import cut
 from evalhub.datasets.selection import ExampleFilter, datasets_by_name
@@ -97,7 +98,7 @@ def _margin_context(dataset: Dataset) -> dict[str, Any]:
     return {
         "counts": counts, "total": together(counts.values()), "versions": versions, "last": last,
         "changes": changed_since(dataset, last.frozen_at) if last else Tally(0),
-        "next_number": last.number + 1 if last else 1, "form": FreezeForm(dataset=dataset),
+        "next_number": next_number(dataset), "form": FreezeForm(dataset=dataset),
         "trained": trained_versions(dataset) if dataset.is_benchmark else [],
         "imports": imports, "under_way": next((item for item in imports if item.is_live), None),
     }  # fmt: skip

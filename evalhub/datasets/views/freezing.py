@@ -18,6 +18,7 @@ from evalhub.datasets import actions
 from evalhub.datasets.forms import FreezeForm
 from evalhub.datasets.leakage import Leak, Leaking
 from evalhub.datasets.models import Dataset, Version
+from evalhub.datasets.numbering import next_number
 from evalhub.datasets.pairs import shown
 from evalhub.datasets.selection import approved_of
 from evalhub.datasets.views.common import dataset_for, person
@@ -63,7 +64,7 @@ def _form_page(
     last = dataset.versions.first()
     context = {
         "project": project, "dataset": dataset, "here": "data", "form": form, "last": last,
-        "next_number": last.number + 1 if last else 1, "counts": {"approved": approved_of(dataset)},
+        "next_number": next_number(dataset), "counts": {"approved": approved_of(dataset)},
     }  # fmt: skip
     return render(request, "datasets/freeze.html", context, status=status)
 
