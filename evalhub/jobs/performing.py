@@ -5,19 +5,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, get_commands, load_command_class
 from django.db import connection, transaction
+from django.utils import timezone
 
 from evalhub.accounts.commands import Told, declined, one_sentence
 from evalhub.accounts.permissions import may, role_in
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.jobs.commands import QueueableCommand, Step
 from evalhub.jobs.files import local_file, name_of, working_folder
 from evalhub.jobs.lifecycle import Claim, State, Stopped, Superseded
 from evalhub.jobs.models import Job
@@ -25,6 +27,8 @@ from evalhub.upkeep import Upkeep, beating
 
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.3  # how often a busy command asks whether somebody wants the end
+Made = TypeVar("Made")
+TAIL = 20  # of what a command says, so many lines are on its page while it works
 OUTPUTS = "jobs/out"  # in storage
 OUT = "out"  # within a job's own folder: what its command writes, and nothing else
 GONE = "The file of this job is no longer kept. Ask for it again, with the file."
@@ -42,17 +46,20 @@ def command_of(name: str) -> QueueableCommand:
 def carry_out(claim: Claim[Job], *, stay: Callable[[], None]) -> None:
     """Do it, and keep what it tells. `stay` is called often, and raises where this worker is to stop.
 
-    A command that works in one step ends in the transaction that also says so in the job's row: never twice, never
-    half; any other knows by its `request_key` what it has done before. Raises Superseded if the job was stopped or
-    taken over, Refused for what cannot be done.
+    A command that works in one step reads and compares first, and ends in the transaction that also says so in the
+    job's row: never twice, never half; any other knows by its `request_key` what it has done before. Raises Superseded
+    if the job was stopped or taken over, Refused for what cannot be done.
     """
     job = claim.row("project")
     lifecycle.write(claim, role=role_in(job.created_by, job.project) or "")
     command, signs = command_of(job.command), Signs(claim, stay)
     command.teller, command.request_key = signs, f"job-{job.pk}"
     with attended_to(signs), _files(job, command) as options, signs.heeding():
+        step, error = _declinable(partial(_prepared, job, command, options))
+        told = Told({})
         with transaction.atomic() if command.in_one_step else nullcontext():
-            told, error = _told(job, command, options)
+            if step:
+                told, error = _told(step, command)
             if error is None:
                 _keep(claim, told, command, options)
         if error is not None:
@@ -67,16 +74,32 @@ def attended_to(signs: "Signs") -> Iterator[None]:
         yield
 
 
-def _told(job: Job, command: QueueableCommand, options: dict[str, Any]) -> tuple[Told, CommandError | None]:
-    """What the command tells, or why it declined; then the transaction around it holds nothing of it."""
+def _prepared(job: Job, command: QueueableCommand, options: dict[str, Any]) -> Step:
     if not job.created_by.is_active or not may(job.created_by, job.project, command.right):
         raise Refused(f"{job.created_by} does not have the right to {command.right} any more.")
-    try:
-        with transaction.atomic() if command.in_one_step else nullcontext(), one_sentence():
-            told = command.act(job.project, job.created_by, options)
-    except CommandError as error:
+    return command.prepared(job.project, job.created_by, options)
+
+
+def _told(step: Step, command: QueueableCommand) -> tuple[Told, CommandError | None]:
+    """What the step tells, or why it declined; then the transaction around it holds nothing of it."""
+    told, error = _declinable(partial(_within, step, in_one_step=command.in_one_step))
+    if told is None:
         return Told({}), error
     return told, CommandError(told.error) if told.error else None
+
+
+def _within(step: Step, *, in_one_step: bool) -> Told:
+    with transaction.atomic() if in_one_step else nullcontext():
+        return step()
+
+
+def _declinable(work: Callable[[], Made]) -> tuple[Made | None, CommandError | None]:
+    """What it comes to, or the sentence with which the command declined."""
+    try:
+        with one_sentence():
+            return work(), None
+    except CommandError as error:
+        return None, error
 
 
 def _keep(claim: Claim[Job], told: Told, command: QueueableCommand, options: dict[str, Any]) -> None:
@@ -124,6 +147,7 @@ class Signs:
     def __init__(self, claim: Claim[Job], stay: Callable[[], None]) -> None:
         self.claim, self.stay = claim, stay
         self.values: dict[str, Any] = {}
+        self.said: list[str] = []
         self.gone, self.looked, self.began = threading.Event(), 0.0, time.monotonic()
         self.looking = False
 
@@ -136,7 +160,8 @@ class Signs:
         return not self.gone.is_set()
 
     def say(self, sentence: str) -> None:
-        self.values = {"message": sentence}
+        self.said = [*self.said, f"{timezone.localtime():%H:%M:%S} {sentence}"][-TAIL:]
+        self.values = {"message": sentence, "lines": self.said}
         self.look()
         if not connection.in_atomic_block:
             self.beat()

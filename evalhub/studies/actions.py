@@ -27,7 +27,7 @@ from evalhub.studies.design import (
     default_criteria,
 )
 from evalhub.studies.identity import identity_warnings
-from evalhub.studies.intake import import_ratings
+from evalhub.studies.intake import import_ratings, prepared_ratings, store_ratings
 from evalhub.studies.models import Arm, Assignment, Criterion, Flag, Item, ItemAnswer, Rater, Study
 from evalhub.studies.naming import check_name, free_slug
 from evalhub.studies.rating import (
@@ -53,12 +53,14 @@ __all__ = [
     "import_ratings",
     "open_study",
     "pause_study",
+    "prepared_ratings",
     "propose_corrections",
     "resolve_flag",
     "resume_study",
     "reveal",
     "save_draft",
     "skip",
+    "store_ratings",
     "submit_rating",
     "undo",
 ]

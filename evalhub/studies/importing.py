@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evalhub.datasets.reading import storable
+from evalhub.progress import Heard, told
 from evalhub.studies.texts import LONGEST, unfit
 
 NAMES: dict[str, tuple[str, ...]] = {
@@ -71,18 +72,24 @@ class RatingRow:
 
 
 def read_ratings(
-    content: bytes, file_name: str, *, scale: tuple[float, float], mapping: Mapping[str, str] | None = None
+    content: bytes,
+    file_name: str,
+    *,
+    scale: tuple[float, float],
+    mapping: Mapping[str, str] | None = None,
+    heard: Heard | None = None,
 ) -> tuple[list[RatingRow], list[Problem]]:
     """The rows of a CSV or JSONL file, and what is wrong with the others.
 
-    `mapping`: our column name → the file's; common names are found without it. Raises Unreadable.
+    `mapping`: our column name → the file's; common names are found without it. `heard` learns how many rows
+    are read. Raises Unreadable.
     """
     records = _records(content, file_name)
     columns = _columns(records, mapping or {})
     rows: list[RatingRow] = []
     problems: list[Problem] = []
     seen: dict[tuple[str, str, str, str, int], int] = {}
-    for line, record in records:
+    for line, record in told(records, len(records), heard, every=1000):
         row, found = _row(line, {ours: record.get(theirs) or "" for ours, theirs in columns.items()}, scale)
         if row is not None:
             cell = (row.item, row.arm, row.rater, row.criterion, row.round)

@@ -249,8 +249,9 @@ def test_it_waits_again_when_its_worker_is_lost_and_fails_at_the_third_time(rati
     assert job.message.endswith("Nothing half-done was kept; try it again.")
 
 
-@pytest.mark.usefixtures("transactional_db", "admin")
-def test_its_worker_looks_after_the_others_also_within_one_step(ratings, settings, monkeypatch):
+def test_its_worker_looks_after_the_others_also_within_one_step(
+    transactional_db, project, admin, settings, monkeypatch
+):
     """A run whose worker is killed must not wait until the only other worker has ended its transaction."""
     done: list[str] = []
 
@@ -263,8 +264,8 @@ def test_its_worker_looks_after_the_others_also_within_one_step(ratings, setting
     settings.SWEEP_SECONDS = 0
     monkeypatch.setattr(performing, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(upkeep, "import_string", lambda name: lambda: done.append(name))
-    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.act", act)
-    asked(ratings())
+    monkeypatch.setattr("evalhub.datasets.management.commands.delete_dataset.Command.act", act)
+    actions.request_job(project, command="delete_dataset", title="Delete", options={"dataset": "Copy"}, by=admin)
     assert worked_off()[0].state == "succeeded"
     assert {f"evalhub.{room}.tasks.sweep" for room in ("datasets", "jobs", "runs")} <= set(done)
 
@@ -357,11 +358,11 @@ def test_not_to_wait_without_a_worker_is_refused(ratings):
 def test_a_command_knows_its_job_by_a_key(ratings, admin, monkeypatch):
     keys: list[str | None] = []
 
-    def act(command, project, by, options):
+    def prepared(command, project, by, options):
         keys.append(command.request_key)
-        return Told({})
+        return lambda: Told({})
 
-    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.act", act)
+    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.prepared", prepared)
     job = asked(ratings())
     worked_off()
     assert keys == [f"job-{job.pk}"]
@@ -369,7 +370,7 @@ def test_a_command_knows_its_job_by_a_key(ratings, admin, monkeypatch):
 
 def test_a_command_that_declines_tells_its_facts_and_its_page_all_the_same(ratings, admin, monkeypatch):
     told = Told({"leaks": [1]}, error="It would leak.", link="/somewhere/")
-    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.act", lambda *_: told)
+    monkeypatch.setattr("evalhub.studies.management.commands.import_ratings.Command.prepared", lambda *_: lambda: told)
     job = asked(ratings())
     worked_off()
     job.refresh_from_db()

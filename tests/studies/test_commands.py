@@ -175,7 +175,7 @@ def test_people_see_on_standard_error_what_is_being_done(
     call_command("import_ratings", str(DEMO), "--project=content-copy", "--study=S", "--scale=0-100", "--json")
     said = capsys.readouterr()
     assert json.loads(said.out)["imported"] == 2700
-    assert "storing its ratings" in said.err
+    assert "Storing the 2,700 ratings" in said.err
     call_command("export_ratings", "S", "--project=content-copy", f"--out={tmp_path}/r.csv", "--json")
     said = capsys.readouterr()
     assert json.loads(said.out)["values"] == 2700

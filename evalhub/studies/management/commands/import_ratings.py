@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ from django.urls import reverse
 from evalhub.accounts.commands import Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.jobs.commands import QueueableCommand, Step
 from evalhub.runs.management.base import chosen_values
 from evalhub.studies import actions, naming
-from evalhub.studies.models import RatingScore
+from evalhub.studies.intake import Intake
 
 
 class Command(QueueableCommand):
@@ -46,20 +47,26 @@ class Command(QueueableCommand):
         scale(options["scale"])
         chosen_values(options["columns"])
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+    def prepared(self, project: Project, by: User, options: dict[str, Any]) -> Step:
         path = readable(options["file"])
-        self.say(f"Reading {path.name} and storing its ratings, all or none.")
-        with closing(self.bar(f"Storing {options['study']}")) as bar:
-            study = actions.import_ratings(
+        self.say(f"Reading {path.name}.")
+        with closing(self.bar(f"Reading {path.name}")) as bar:
+            intake = actions.prepared_ratings(
                 project, name=options["study"], path=path, file_name=path.name, by=by, scale=scale(options["scale"]),
                 description=options["description"], credit=options["credit"], baseline=options["baseline"],
                 mapping={k: str(v) for k, v in chosen_values(options["columns"]).items()},
                 primary_criterion=options["primary"], margin=options["margin"], progress=bar,
             )  # fmt: skip
-        count = RatingScore.objects.filter(rating__assignment__item__study=study).count()
-        values = {"study": study.slug, "imported": count, "items": study.items.count(), "problems": []}
-        lines = [f"{count:,} values for {values['items']:,} items are stored as the closed study {study}."]
-        return Told(values, lines, link=reverse("studies:detail", args=[project.slug, study.slug]))
+        self.say(f"Storing the {len(intake.scores):,} ratings of {path.name}, all or none.")
+        return partial(stored, intake)
+
+
+def stored(intake: Intake) -> Told:
+    study = actions.store_ratings(intake)
+    count, items = len(intake.scores), len(intake.items)
+    values = {"study": study.slug, "imported": count, "items": items, "problems": []}
+    lines = [f"{count:,} values for {items:,} items are stored as the closed study {study}."]
+    return Told(values, lines, link=reverse("studies:detail", args=[study.project.slug, study.slug]))
 
 
 def scale(text: str) -> tuple[int, int]:

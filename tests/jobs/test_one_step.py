@@ -1,0 +1,57 @@
+"""A command in one step: it reads and compares first, seen by all, and its transaction only writes."""
+
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from evalhub.errors import Refused
+from evalhub.jobs import performing
+from evalhub.jobs.models import Job
+from evalhub.studies import actions, intake
+from evalhub.studies.models import RatingScore, Study
+from tests.jobs.conftest import asked, worked_off
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_worker_reads_outside_of_its_transaction_and_its_row_tells_how_far_it_is(ratings, admin, monkeypatch):
+    seen, make = [], intake._made
+
+    def watched(*arguments):
+        until = time.monotonic() + 10
+        while not (far := Job.objects.values_list("done", "total", "message").get())[0] and time.monotonic() < until:
+            time.sleep(0.02)
+        seen.append((connection.in_atomic_block, *far))
+        return make(*arguments)
+
+    monkeypatch.setattr(intake, "_made", watched)
+    monkeypatch.setattr(performing, "BEAT_SECONDS", 0.05)
+    asked(ratings(300))
+    assert worked_off()[0].state == "succeeded"
+    assert seen == [(False, 1200, 2400, "Reading ratings.csv")]
+    assert RatingScore.objects.count() == 1200
+
+
+def prepared(project, by, path: Path, name: str) -> intake.Intake:
+    return actions.prepared_ratings(project, name=name, path=path, file_name=path.name, by=by)
+
+
+def test_what_is_prepared_is_nowhere_yet_and_is_written_in_bulk(ratings, project, admin):
+    few, many = (prepared(project, admin, ratings(size), f"Of {size}") for size in (2, 20))
+    assert not Study.objects.exists()
+    with CaptureQueriesContext(connection) as of_few:
+        actions.store_ratings(few)
+    with CaptureQueriesContext(connection) as of_many:
+        actions.store_ratings(many)
+    assert len(of_many) == len(of_few) < 25
+
+
+def test_a_name_that_was_taken_meanwhile_is_refused(ratings, project, admin):
+    first, second = (prepared(project, admin, ratings(), "Elsewhere") for _ in range(2))
+    actions.store_ratings(first)
+    with pytest.raises(Refused, match="already has a study named"):
+        actions.store_ratings(second)
+    assert RatingScore.objects.count() == 16
