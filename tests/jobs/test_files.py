@@ -14,7 +14,6 @@ from django.core.files.base import ContentFile
 
 from evalhub.jobs import files, performing, tasks
 from evalhub.jobs.files import clear_abandoned, local_file, working_folder
-from evalhub.jobs.models import Job
 from tests.jobs.conftest import asked, worked_off
 
 WORKS_UNTIL_KILLED = """
@@ -84,12 +83,12 @@ def test_one_that_is_being_made_is_left_alone(work):
 def test_a_jobs_files_lie_there_while_it_works(ratings, work, monkeypatch):
     seen: list[set[str]] = []
 
-    def told(job: Job, command: Any, options: dict[str, Any]) -> Any:
+    def noted(*what: Any) -> None:
         seen.append({path.name.partition("-")[0] for path in work.iterdir()})
-        return tell(job, command, options)
+        keep(*what)
 
-    tell = performing._told
-    monkeypatch.setattr(performing, "_told", told)
+    keep = performing._keep
+    monkeypatch.setattr(performing, "_keep", noted)
     asked(ratings())
     assert worked_off()[0].state == "succeeded"
     assert seen == [{"job", "file"}]

@@ -1,12 +1,14 @@
 """Who sees a job: an admin all of the project's, others their own; by page and by API."""
 
+import re
+
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
 from evalhub.accounts.models import Membership, Project, User
 from evalhub.accounts.permissions import Right
-from evalhub.jobs import actions
+from evalhub.jobs import actions, lifecycle, performing, tasks
 from evalhub.jobs.models import Job
 from evalhub.jobs.reading import rights
 from evalhub.studies.models import Study
@@ -55,6 +57,24 @@ def test_the_page_shows_how_far_it_is_and_then_what_it_told(job, admin):
     page = client.get(f"{BASE}{job.pk}/").content.decode()
     assert "16 values for 4 items are stored" in page
     assert 'href="/p/content-copy/studies/elsewhere/"' in page
+
+
+def test_the_page_shows_the_end_of_its_log_while_it_works_and_after_it_failed(job, admin):
+    client, claim = logged_in(admin), lifecycle.claim(Job, job.pk)
+    signs = performing.Signs(claim, tasks.stay)
+    for number in range(1, 31):
+        signs.say(f"Part {number} of <30>.")
+    signs.bar("Storing Elsewhere")
+    signs.beat()
+    live = client.get(f"{BASE}{job.pk}/live/").content.decode()
+    log = live.partition('aria-label="Log">')[2].partition("</pre>")[0].splitlines()
+    assert [line.split(" ", 1)[1] for line in log[-2:]] == ["Part 30 of &lt;30&gt;.", "Storing Elsewhere"]
+    assert (len(log), log[0].split(" ", 1)[1]) == (20, "Part 12 of &lt;30&gt;.")
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in log)
+    tasks.fail(claim, "It would leak.")
+    page = client.get(f"{BASE}{job.pk}/").content.decode()
+    assert "It would leak." in page
+    assert "Storing Elsewhere" in page
 
 
 def test_it_is_stopped_and_tried_again_by_page_and_api(job, admin):
