@@ -14,7 +14,6 @@ from django.core.files.storage import default_storage
 from django.core.management import CommandError, get_commands, load_command_class
 from django.db import connection, transaction
 from django.utils import timezone
-from django.utils import timezone
 
 from evalhub.accounts.commands import Told, declined, one_sentence
 from evalhub.accounts.permissions import may, role_in
@@ -29,7 +28,6 @@ from evalhub.upkeep import Upkeep, beating
 BEAT_SECONDS = 1.0
 LOOK_SECONDS = 0.3  # how often a busy command asks whether somebody wants the end
 Made = TypeVar("Made")
-TAIL = 20  # of what a command says, so many lines are on its page while it works
 TAIL = 20  # of what a command says, so many lines are on its page while it works
 OUTPUTS = "jobs/out"  # in storage
 OUT = "out"  # within a job's own folder: what its command writes, and nothing else
@@ -149,7 +147,6 @@ class Signs:
     def __init__(self, claim: Claim[Job], stay: Callable[[], None]) -> None:
         self.claim, self.stay = claim, stay
         self.values: dict[str, Any] = {}
-        self.said: list[str] = []
         self.said: list[str] = []
         self.gone, self.looked, self.began = threading.Event(), 0.0, time.monotonic()
         self.looking = False
