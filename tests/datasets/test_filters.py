@@ -103,6 +103,16 @@ def test_the_command_counts_first_and_waits_for_the_number_or_a_yes(filled, caps
     assert [change.count for change in Change.objects.order_by("id")] == [6, 6]
 
 
+def test_what_must_fail_is_not_handed_to_a_worker(filled) -> None:
+    asked = {**NAMED, "verb": "reject", "queue": True, "no_wait": True}
+    for more, words in (({"filter": "stat=x", "yes": True}, "no filter"), ({}, "12 examples match, 12 would change")):
+        with pytest.raises(CommandError, match=words):
+            call_command("bulk_examples", **asked, **more)
+    assert not Job.objects.filter(command=bulk.BULK).exists()
+    call_command("bulk_examples", **asked, expect=12)
+    assert Job.objects.get(command=bulk.BULK).options["expect"] == 12
+
+
 def test_checks_and_exports_by_command_refuse_a_slip(filled, tmp_path) -> None:
     for name, more in (("check_examples", {}), ("export_examples", {"out": tmp_path / "out.jsonl"})):
         option = "query" if name == "export_examples" else "filter"
@@ -135,6 +145,7 @@ def test_the_api_refuses_a_slip_and_does_nothing(filled, admin, path: str, data:
 @pytest.mark.parametrize(("path", "data"), [
     ("changes/", {"filtr": "state=proposed", "verb": "reject", "dry_run": True}),
     ("exports/", {"filters": {"state": "proposed"}}),
+    ("checks/", {"filtr": "state=proposed"}),
     ("review/next/", {"fliter": "state=proposed"}),
 ])  # fmt: skip
 def test_a_slip_in_the_name_of_the_filter_is_no_missing_filter(filled, admin, path: str, data: dict[str, Any]) -> None:

@@ -13,12 +13,11 @@ from rest_framework.response import Response
 
 from evalhub.accounts.models import User
 from evalhub.datasets import actions
-from evalhub.datasets.api.common import RoomView, sound_filter
+from evalhub.datasets.api.common import PartSerializer, RoomView, sound_filter
 from evalhub.datasets.checking import Standing, ids_query, standing
 from evalhub.datasets.checks.kinds import KINDS
 from evalhub.datasets.checks.thresholds import Thresholds
 from evalhub.datasets.models import CheckRun, Flag
-from evalhub.datasets.reading import storable
 from evalhub.datasets.selection import ExampleFilter
 
 
@@ -36,7 +35,7 @@ class FlagSerializer(serializers.ModelSerializer[Flag]):
         fields: ClassVar = ("example", "kind", "reason", "group")
 
 
-class AskSerializer(serializers.Serializer[dict[str, Any]]):
+class AskSerializer(PartSerializer):
     filter = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=2000, help_text="As in a page's address; else all."
     )
@@ -53,16 +52,6 @@ class AskSerializer(serializers.Serializer[dict[str, Any]]):
 
     def validate_filter(self, query: str) -> ExampleFilter:
         return sound_filter(query)
-
-    def validate_thresholds(self, given: dict[str, float]) -> dict[str, float]:
-        return with_plain_names(given)
-
-
-def with_plain_names(given: dict[str, Any]) -> dict[str, Any]:
-    """The same, if each name can be told back to whoever gave it. Raises ValidationError."""
-    if odd := next((name for name in given if name != storable(name)), None):
-        raise serializers.ValidationError(f"There is no threshold “{storable(odd)[:40]}”.")
-    return given
 
 
 class Readiness(RoomView):
@@ -152,5 +141,5 @@ class ThresholdsView(RoomView):
         dataset = self.dataset
         if not isinstance(request.data, dict):
             raise serializers.ValidationError({"detail": "An object {name: value} is needed."})
-        kept = actions.keep_thresholds(dataset, by=self.person, thresholds=with_plain_names(dict(request.data)))
+        kept = actions.keep_thresholds(dataset, by=self.person, thresholds=dict(request.data))
         return Response(Thresholds.from_json(kept.thresholds).as_json())

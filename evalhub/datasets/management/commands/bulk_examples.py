@@ -15,6 +15,8 @@ from evalhub.datasets.actions.deciding import many
 from evalhub.datasets.changes import change_told, passed_over_told
 from evalhub.datasets.filters import filter_of
 from evalhub.datasets.management.base import DatasetCommand, named_dataset
+from evalhub.datasets.models import Dataset
+from evalhub.datasets.selection import ExampleFilter
 
 
 class Command(DatasetCommand):
@@ -41,26 +43,42 @@ class Command(DatasetCommand):
     def title(self, options: dict[str, Any]) -> str:
         return f"Change examples of {options['dataset']}: {options['verb']}"
 
+    def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
+        found = foresee(*asked(project, options), by=by)
+        if not options["dry_run"]:
+            refuse_unasked(found, options)
+
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        dataset = named_dataset(project, options["dataset"])
-        wanted = filter_of(options["filter"])
-        order = sound_order(Order(options["verb"], options["value"], options["reason"]))
+        dataset, wanted, order = asked(project, options)
         found = foresee(dataset, wanted, order, by=by)
         if options["dry_run"]:
             counts = {"matching": found.number, "different": found.different}
             return Told({"dataset": dataset.slug, **counts}, [counted(found)])
-        if options["expect"] is None and not options["yes"]:
-            raise CommandError(f"{counted(found)} Nothing was changed: say --expect {found.number}, or --yes.")
+        refuse_unasked(found, options)
         self.say(counted(found))
         expected = found.number if options["expect"] is None else options["expect"]
         bar = self.bar(self.title(options))
-        change = actions.bulk_examples(dataset, wanted, order, by=by, expected=expected, progress=bar)
-        bar.close()
+        try:
+            change = actions.bulk_examples(dataset, wanted, order, by=by, expected=expected, progress=bar)
+        finally:
+            bar.close()
         link = reverse("datasets:changes", args=[project.slug, dataset.slug])
         values = {"dataset": dataset.slug, "change": change.pk, "changed": change.count,
                   "passed_over": change.passed_over}  # fmt: skip
         told = f"{change_told(change)}.{passed_over_told(change)} Change {change.pk} can be undone."
         return Told(values, [told], link=link)
+
+
+def asked(project: Project, options: dict[str, Any]) -> tuple[Dataset, ExampleFilter, Order]:
+    """What is to be done, and to which examples. Raises Refused or CommandError for what means nothing."""
+    order = Order(options["verb"], options["value"], options["reason"])
+    return named_dataset(project, options["dataset"]), filter_of(options["filter"]), sound_order(order)
+
+
+def refuse_unasked(found: Foreseen, options: dict[str, Any]) -> None:
+    """CommandError, with the count, where nobody has said how many there are."""
+    if options["expect"] is None and not options["yes"]:
+        raise CommandError(f"{counted(found)} Nothing was changed: say --expect {found.number}, or --yes.")
 
 
 def counted(found: Foreseen) -> str:
