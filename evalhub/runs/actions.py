@@ -18,7 +18,7 @@ from evalhub.datasets import leakage
 from evalhub.datasets.models import Split, Version
 from evalhub.datasets.values import BadValue, plain_json
 from evalhub.errors import Refused
-from evalhub.progress import Heard, chunks
+from evalhub.progress import Heard, told
 from evalhub.runs import answerfiles, lifecycle, registry, specs, tasks
 from evalhub.runs.follow import Progress
 from evalhub.runs.models import Answer, GenerationRun, Model, PromptTemplate, Run, ScoringRun, TrainingRun
@@ -398,7 +398,25 @@ def import_answers(
     split: str = Split.TEST,
     progress: Heard | None = None,
 ) -> tuple[GenerationRun, list[str]]:
-    """Store the answers of a file; a sentence for every row that fits no example comes back with the run.
+    """matched_answers, stored at once: the run, and a sentence for every row that fits no example."""
+    found = matched_answers(version, path=path, file_name=file_name, split=split, progress=progress)
+    return store_matched(version, found, name=name, by=by), found.left
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The answers of a file by the example that each fits, and a sentence for every row that fits none."""
+
+    split: str
+    file_name: str
+    texts: Mapping[int, str]
+    left: list[str]
+
+
+def matched_answers(
+    version: Version, *, path: Path, file_name: str, split: str = Split.TEST, progress: Heard | None = None
+) -> Matched:
+    """Read a file and find the example of each row; nothing is stored.
 
     Raises Refused if the file cannot be read or no row fits.
     """
@@ -408,10 +426,15 @@ def import_answers(
         rows = answerfiles.read_answers(path.read_bytes(), file_name)
     except answerfiles.Unreadable as error:
         raise Refused(str(error), field="file") from error
-    texts, left = answerfiles.matched(rows, _prompts(version, split))
+    texts, left = answerfiles.matched(told(rows, len(rows), progress), _prompts(version, split))
     if not texts:
         raise Refused(f"None of the {len(rows):,} rows fits a {split} example of {version}. {left[0]}", field="file")
-    return _store(version, name=name, texts=texts, by=by, split=split, source=file_name, heard=progress), left
+    return Matched(split, file_name, texts, left)
+
+
+def store_matched(version: Version, found: Matched, *, name: str, by: User) -> GenerationRun:
+    """Keep what matched_answers found as the answers of a model of this name; twice is one."""
+    return _store(version, name=name, texts=found.texts, by=by, split=found.split, source=found.file_name)
 
 
 def another_split(version: Version) -> str:
@@ -438,7 +461,6 @@ def _store(
     by: User,
     split: str,
     source: str,
-    heard: Heard | None = None,
 ) -> GenerationRun:
     """A model that stands for texts made elsewhere, a run that has succeeded, and its answers; twice is one."""
     project, name = version.dataset.project, named(name)
@@ -453,9 +475,8 @@ def _store(
             )
             model = _external(project, name)
             made = GenerationRun.objects.create(run=run, model=model, version=version, split=split)
-            rows = [Answer(generation=made, entry_id=entry, text=text) for entry, text in texts.items()]
-            for chunk in chunks(rows, CHUNK, heard):
-                Answer.objects.bulk_create(chunk)
+            rows = (Answer(generation=made, entry_id=entry, text=text) for entry, text in texts.items())
+            Answer.objects.bulk_create(rows, batch_size=CHUNK)
             audit(project, by, "import answers", f"run {run.pk}", {"name": name, "answers": len(texts), "file": source})
     except IntegrityError:
         return same.get()

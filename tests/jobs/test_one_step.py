@@ -4,15 +4,19 @@ import time
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from evalhub.errors import Refused
 from evalhub.jobs import performing
 from evalhub.jobs.models import Job
+from evalhub.runs import answerfiles
+from evalhub.runs.models import Answer
 from evalhub.studies import actions, intake
 from evalhub.studies.models import RatingScore, Study
 from tests.jobs.conftest import asked, worked_off
+from tests.studies.ground import frozen_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,3 +59,20 @@ def test_a_name_that_was_taken_meanwhile_is_refused(ratings, project, admin):
     with pytest.raises(Refused, match="already has a study named"):
         actions.store_ratings(second)
     assert RatingScore.objects.count() == 16
+
+
+def test_a_worker_finds_the_examples_of_answers_outside_of_its_transaction(project, admin, tmp_path, monkeypatch):
+    version, seen, match = frozen_version(project, admin), [], answerfiles.matched
+    path = tmp_path / "answers.csv"
+    path.write_text("key,output\n" + "\n".join(f"page-{n},Answer {n}" for n in range(6)))
+
+    def watched(*arguments):
+        seen.append((connection.in_atomic_block, Job.objects.get().message))
+        return match(*arguments)
+
+    monkeypatch.setattr(answerfiles, "matched", watched)
+    call_command("import_answers", str(path), "--project=content-copy", "--name=Editors", "--queue", "--no-wait")
+    job = worked_off()[0]
+    assert (job.state, job.result["answers"]) == ("succeeded", 6)
+    assert seen == [(False, "Matching the answers of Editors")]
+    assert Answer.objects.filter(generation__version=version).count() == 6

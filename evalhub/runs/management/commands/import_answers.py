@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from django.urls import reverse
 from evalhub.accounts.commands import Told, readable
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.datasets.models import Version
+from evalhub.jobs.commands import QueueableCommand, Step
 from evalhub.runs import actions
 from evalhub.runs.management import base
 
@@ -34,19 +36,24 @@ class Command(QueueableCommand):
     def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
         base.version_named(project, options["dataset"], options["number"])
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        path = readable(options["file"])
+    def prepared(self, project: Project, by: User, options: dict[str, Any]) -> Step:
+        path, name = readable(options["file"]), options["name"]
         version = base.version_named(project, options["dataset"], options["number"])
         self.say(f"Matching the answers in {path.name} with the {options['split']} examples of {version}.")
-        with closing(self.bar(f"Storing the answers of {options['name']}")) as bar:
-            made, left = actions.import_answers(
-                version, path=path, file_name=path.name, name=options["name"], by=by, split=options["split"],
-                progress=bar,
-            )  # fmt: skip
-        values = {"run": made.run_id, "model": made.model.name, "answers": made.run.done, "left_out": left}
-        said = f"{made.run.done:,} answers are stored as run {made.run_id}, those of “{made.model.name}”."
-        link = reverse("runs:detail", args=[project.slug, made.run_id])
-        return Told(values, [said, *shortened(left)], link=link)
+        with closing(self.bar(f"Matching the answers of {name}")) as bar:
+            found = actions.matched_answers(
+                version, path=path, file_name=path.name, split=options["split"], progress=bar
+            )
+        self.say(f"Storing {len(found.texts):,} answers of {name}, all or none.")
+        return partial(stored, version, found, name, by)
+
+
+def stored(version: Version, found: actions.Matched, name: str, by: User) -> Told:
+    made = actions.store_matched(version, found, name=name, by=by)
+    values = {"run": made.run_id, "model": made.model.name, "answers": made.run.done, "left_out": found.left}
+    said = f"{made.run.done:,} answers are stored as run {made.run_id}, those of “{made.model.name}”."
+    link = reverse("runs:detail", args=[version.dataset.project.slug, made.run_id])
+    return Told(values, [said, *shortened(found.left)], link=link)
 
 
 def shortened(left: list[str]) -> list[str]:
