@@ -25,7 +25,7 @@ WORDS = 3  # per run
 CHUNK = 4000  # texts, or candidates, worked on at once
 TEMPLATE_SHARE, TEMPLATE_TEXTS = 0.05, 20  # a head that more texts than both have in the same words is a template
 MOST = 0.5  # and so is a run in the heads of more than this share of the texts, whatever stands around it
-LEAST_LEFT = 5  # runs beside those; a text with fewer is another one with a word or two changed, and is compared whole
+LEAST_LEFT = 5  # runs of its own beside those; with fewer it is another text with a word or two changed: compared whole
 SAMPLE = 200  # texts whose heads are kept, to see which runs these are
 WINDOW = 15  # neighbours compared within a bucket; a larger bucket is also compared with its first text
 WINDOW_ACROSS = 100  # texts of the other side that a text is compared with within a bucket
@@ -324,22 +324,24 @@ def _without_templates(
     owner = np.repeat(group_of, lengths)
     hashes, owner = hashes[owner >= 0], owner[owner >= 0]
     repeated, often = runs.of_templates(len(groups))
-    hashes, owner = _without(hashes, owner, repeated, least=1)
+    hashes, owner = _without(hashes, owner, repeated, repeated, least=1)
     if often.size:
-        values, counts = _counted(hashes[np.isin(hashes, often)])
-        often = values[counts > max(TEMPLATE_TEXTS, MOST * len(groups))]
-    hashes, owner = _without(hashes, owner, often, least=LEAST_LEFT)
+        values, counts = _counted(hashes)
+        common = values[counts > max(TEMPLATE_TEXTS, TEMPLATE_SHARE * len(groups))]
+        often = values[(counts > max(TEMPLATE_TEXTS, MOST * len(groups))) & np.isin(values, often)]
+        hashes, owner = _without(hashes, owner, often, common, least=LEAST_LEFT)
     return hashes, np.searchsorted(owner, np.arange(len(groups) + 1))
 
 
 def _without(
-    hashes: Integers, owner: NDArray[np.int64], shared: Integers, *, least: int
+    hashes: Integers, owner: NDArray[np.int64], shared: Integers, common: Integers, *, least: int
 ) -> tuple[Integers, NDArray[np.int64]]:
-    """The runs that are not `shared`; a text that would keep fewer than `least` keeps all."""
+    """The runs that are not `shared`; a text with fewer than `least` that are not `common` keeps all."""
     if not shared.size:
         return hashes, owner
     kept = ~np.isin(hashes, shared)
-    left = np.bincount(owner[kept], minlength=int(owner.max(initial=0)) + 1)
+    own = ~np.isin(hashes, common)
+    left = np.bincount(owner[own], minlength=int(owner.max(initial=0)) + 1)
     kept |= left[owner] < least
     return hashes[kept], owner[kept]
 

@@ -84,7 +84,7 @@ def test_a_crowd_of_variants_does_not_hide_itself(count, at):
     assert [pair.first for pair in found] == list(range(200, 200 + count))
 
 
-@pytest.mark.parametrize("count", [25, 60, 300])
+@pytest.mark.parametrize("count", [25, 60, 200, 220, 240, 300])
 def test_a_crowd_of_variants_asked_for_in_an_instruction_is_found_as_well(count):
     tested, *others = unlike(201)
     prompts = [Prompt(text, (text,)) for text in [*others, *varied(tested, count)]]
