@@ -124,6 +124,12 @@ def test_it_only_tells_the_queue_where_nobody_waits(project, version, base, admi
     assert answer["state"] == "queued"
 
 
+def test_it_begins_no_run_that_is_neither_queued_nor_waited_for(project, version, base, admin):
+    with pytest.raises(CommandError, match="--no-wait goes with --queue"):
+        told("train", "--model", base.name, "--no-wait")
+    assert not Run.objects.exists()
+
+
 @pytest.mark.parametrize("door", ["runs:import", "api-runs:import-answers"])
 def test_a_full_disk_is_a_sentence_where_answers_come_in(door, project, version, admin, monkeypatch):
     def refuse(*arguments, **options):

@@ -12,6 +12,7 @@ from evalhub.accounts.commands import ProjectCommand, Told
 from evalhub.accounts.models import Project, User
 from evalhub.accounts.permissions import Right
 from evalhub.datasets.models import Split, Version
+from evalhub.jobs.commands import check_waiting
 from evalhub.runs import actions
 from evalhub.runs.management.sentences import sentences
 from evalhub.runs.models import GenerationRun, Model, Run
@@ -29,6 +30,7 @@ class RunCommand(ProjectCommand):
         parser.add_argument("--name", default="", help="The run's name; else one is made from its parts.")
 
     def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
+        check_waiting(options)
         run = self.request(project, by, options, send=options["queue"])
         if options["queue"] and options["no_wait"]:
             return told(run)
