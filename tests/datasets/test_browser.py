@@ -140,6 +140,7 @@ def test_the_one_to_keep_is_chosen_without_scrolling(
 ) -> None:
     for twin in proposals[4:]:
         actions.edit_example(twin, by=admin, values={"input": f"{twin.pk} {TEXTS * 60}", "output": TEXTS * 30})
+    CheckRun.objects.update(read_at=timezone.now())  # as if it had read them so
     ines = come_in(admin, viewport)
     ines.goto(f"/p/{dataset.project.slug}/data/{dataset.slug}/review/{proposals[4].pk}/?state=proposed")
     choice = ines.page.get_by_role("button", name="Keep this one")
