@@ -26,7 +26,7 @@ from evalhub.studies.design import (
     check_scale,
     default_criteria,
 )
-from evalhub.studies.identity import identity_warnings
+from evalhub.studies.identity import IdentityWarning, identity_warnings
 from evalhub.studies.intake import import_ratings, prepared_ratings, store_ratings
 from evalhub.studies.models import Arm, Assignment, Criterion, Flag, Item, ItemAnswer, Rater, Study
 from evalhub.studies.naming import check_name, free_slug
@@ -51,6 +51,8 @@ __all__ = [
     "extend_lease",
     "flag",
     "import_ratings",
+    "let_raters_in",
+    "looked_through",
     "open_study",
     "pause_study",
     "prepared_ratings",
@@ -310,13 +312,20 @@ def resolve_flag(study: Study, *, flag: int, by: User) -> None:
 # --- opening and closing --------------------------------------------------------------------------
 
 
-@transaction.atomic
 def open_study(study: Study, *, by: User, accept_warnings: bool = False, progress: Heard | None = None) -> Study:
     """Make a slot for each item × overlap and let raters in; from here on the design stands.
 
     Raises Refused when the design cannot be rated, or when the identity scan found something that
     nobody has accepted.
     """
+    found = looked_through(study, accept_warnings=accept_warnings, progress=progress)
+    return let_raters_in(study, by=by, accepted=len(found))
+
+
+def looked_through(
+    study: Study, *, accept_warnings: bool = False, progress: Heard | None = None
+) -> list[IdentityWarning]:
+    """What the identity scan found in a study that can be opened. Reads only; raises Refused as open_study does."""
     check_can_open(study)
     found = identity_warnings(study, heard=progress)
     if found and not accept_warnings:
@@ -324,11 +333,18 @@ def open_study(study: Study, *, by: User, accept_warnings: bool = False, progres
             f"{len(found)} {'text gives' if len(found) == 1 else 'texts give'} away who wrote it "
             f"(first: {found[0].where}, “{found[0].found}”); look at the scan and accept it, or change the arms."
         )
+    return found
+
+
+@transaction.atomic
+def let_raters_in(study: Study, *, by: User, accepted: int) -> Study:
+    """The end of open_study, for a study that was looked through: `accepted` warnings stand in the log."""
+    check_can_open(study)
     _move(study, Study.State.DRAFT, Study.State.OPEN, opened_at=timezone.now())
     Assignment.objects.bulk_create(
         Assignment(item=item, slot=slot) for item in study.items.all() for slot in range(1, study.overlap + 1)
     )
-    _log(study, "open study", by, warnings_accepted=len(found), slots=study.items.count() * study.overlap)
+    _log(study, "open study", by, warnings_accepted=accepted, slots=study.items.count() * study.overlap)
     return study
 
 

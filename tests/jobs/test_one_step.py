@@ -16,7 +16,7 @@ from evalhub.runs.models import Answer
 from evalhub.studies import actions, intake
 from evalhub.studies.models import RatingScore, Study
 from tests.jobs.conftest import asked, worked_off
-from tests.studies.ground import frozen_version
+from tests.studies.ground import arms_of, frozen_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -76,3 +76,19 @@ def test_a_worker_finds_the_examples_of_answers_outside_of_its_transaction(proje
     assert (job.state, job.result["answers"]) == ("succeeded", 6)
     assert seen == [(False, "Matching the answers of Editors")]
     assert Answer.objects.filter(generation__version=version).count() == 6
+
+
+def test_a_worker_looks_through_a_draft_outside_of_its_transaction(project, admin, expert, monkeypatch):
+    arms = arms_of(frozen_version(project, admin), admin, "A", "B")
+    draft = actions.create_study(project, name="Drawn up", by=admin, arms=arms, raters=[expert], overlap=1)
+    seen, scan = [], actions.identity_warnings
+
+    def watched(study, **options):
+        seen.append(connection.in_atomic_block)
+        return scan(study, **options)
+
+    monkeypatch.setattr(actions, "identity_warnings", watched)
+    call_command("open_study", "--project=content-copy", "--name=Drawn up", "--queue", "--no-wait")
+    assert worked_off()[0].state == "succeeded"
+    draft.refresh_from_db()
+    assert (draft.state, seen) == ("open", [False])

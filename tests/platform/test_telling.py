@@ -100,7 +100,7 @@ def half_way(project, admin, expert, tmp_path, monkeypatch) -> dict[str, list[st
     runs_of = [arm.generation.run_id for arm in arms]
     draft = studies.create_study(project, name="Old", by=admin, arms=arms, raters=[expert], overlap=1)
     studies.open_study(draft, by=admin)
-    for room, name in ((studies, "prepared_ratings"), (studies, "open_study"), (runs, "matched_answers")):
+    for room, name in ((studies, "prepared_ratings"), (studies, "looked_through"), (runs, "matched_answers")):
         monkeypatch.setattr(room, name, begun)
     monkeypatch.setattr(runs, "perform", begun)
     monkeypatch.setattr(studies, "reveal", refused_reveal)

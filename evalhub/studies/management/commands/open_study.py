@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from django.urls import reverse
 from evalhub.accounts.commands import Told, text_of
 from evalhub.accounts.models import Project, Role, User
 from evalhub.accounts.permissions import Right
-from evalhub.jobs.commands import QueueableCommand
+from evalhub.jobs.commands import QueueableCommand, Step
 from evalhub.runs.management.base import generation_named
 from evalhub.studies import actions
 from evalhub.studies.design import ArmDesign, default_criteria
-from evalhub.studies.identity import identity_warnings
+from evalhub.studies.identity import IdentityWarning
 from evalhub.studies.models import Study
 
 STANDS = {
@@ -49,20 +50,31 @@ class Command(QueueableCommand):
         return f"Open {options['name']}"
 
     def check_request(self, project: Project, by: User, options: dict[str, Any]) -> None:
-        prepared(project, options)
+        asked_for(project, options)
 
-    def act(self, project: Project, by: User, options: dict[str, Any]) -> Told:
-        known, design = prepared(project, options)
+    def prepared(self, project: Project, by: User, options: dict[str, Any]) -> Step:
+        known, design = asked_for(project, options)
         self.say(f"{'' if known else 'Laying out the items. '}Looking for texts that give their model away.")
-        with transaction.atomic():  # a study that cannot be opened is not made either
-            study = known or actions.create_study(project, by=by, **design)
-            found = identity_warnings(study)
-            with closing(self.bar(f"Opening {study.name}")) as bar:
-                actions.open_study(study, by=by, accept_warnings=options["accept_warnings"], progress=bar)
-        return told(study, [w.where for w in found])
+        if known is None:
+            return partial(self.made_and_opened, project, by, design, options)
+        return partial(opened, known, by, self.looked_through(known, options))
+
+    def made_and_opened(self, project: Project, by: User, design: dict[str, Any], options: dict[str, Any]) -> Told:
+        """A study that cannot be opened is not made either."""
+        with transaction.atomic():
+            study = actions.create_study(project, by=by, **design)
+            return opened(study, by, self.looked_through(study, options))
+
+    def looked_through(self, study: Study, options: dict[str, Any]) -> list[IdentityWarning]:
+        with closing(self.bar(f"Opening {study.name}")) as bar:
+            return actions.looked_through(study, accept_warnings=options["accept_warnings"], progress=bar)
 
 
-def prepared(project: Project, options: dict[str, Any]) -> tuple[Study | None, dict[str, Any]]:
+def opened(study: Study, by: User, found: list[IdentityWarning]) -> Told:
+    return told(actions.let_raters_in(study, by=by, accepted=len(found)), [warning.where for warning in found])
+
+
+def asked_for(project: Project, options: dict[str, Any]) -> tuple[Study | None, dict[str, Any]]:
     """The draft of this name, or the design of a new one; raises CommandError, or Refused, before any work is done."""
     known = project.studies.filter(name=options["name"]).first()
     if known is None:
