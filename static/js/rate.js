@@ -353,12 +353,11 @@ function chosen() {
   delete $(".prefer", form).dataset.missing;
   if (complaining()) say("");
 }
-let painted = 0; // ms; Infinity until anything is on the screen, 0 in a browser that does not tell
-if (PerformanceObserver.supportedEntryTypes.includes("paint")) {
-  const first = (told) => { painted = told.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity; };
-  first(performance);
-  if (painted === Infinity) new PerformanceObserver(first).observe({ type: "paint", buffered: true });
-}
+let painted = PerformanceObserver.supportedEntryTypes.includes("paint") ? Infinity : 0; // ms; Infinity until anything is on the screen
+const shown = () => { // asked at each key until then, since the browser may be late to tell
+  if (painted === Infinity) painted = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity;
+  return painted !== Infinity;
+};
 function unseen(hidden, at) { // who types before an item is shown, and goes on without a pause, has not seen it: all of that is left out
   const still = busy || hidden || at - swallowed < PAUSE;
   if (!still) return false;
@@ -366,7 +365,7 @@ function unseen(hidden, at) { // who types before an item is shown, and goes on 
   if (!busy) say("Keys typed before this item was shown are not counted", true);
   return true;
 }
-function keyed(event, hidden = painted === Infinity, at = performance.now()) {
+function keyed(event, hidden = !shown(), at = performance.now()) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const { key, target } = event, number = target.matches("[type=number]");
   if (key === "Escape") { $("#guidelines").close(); if (target.matches("[name=comment], textarea")) target.blur(); return; }
@@ -427,4 +426,5 @@ addEventListener("online", () => { offline(false); if (form && storage.get(token
 addEventListener("offline", () => offline(true));
 addEventListener("focus", goOn);
 prepare();
+shown();
 for (const [event, at] of earlyKeys.take()) keyed(event, at < painted, at);

@@ -59,8 +59,17 @@ class Visitor:
         expect(self.page.get_by_role("button", name="Log out")).to_be_visible()
 
     def press(self, *keys: str) -> None:
+        """As a person does: not before something is on the screen."""
+        self.until_painted()
         for key in keys:
             self.page.keyboard.press(key)
+
+    def until_painted(self) -> None:
+        for _ in range(500):
+            if self.page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"{self.page.url} shows nothing.")
 
     def tab_to(self, goal: Locator) -> None:
         """Press Tab until `goal` has the focus."""

@@ -143,7 +143,7 @@ def test_the_table_takes_the_same_number_of_queries_whatever_its_size(
 ) -> None:
     client = logged_in(admin)
     client.get(address("examples", filled))
-    with django_assert_max_num_queries(22) as before:
+    with django_assert_max_num_queries(24) as before:
         client.get(address("examples", filled))
     actions.import_file(filled, path=file(*map(row, range(100, 160))), file_name="more.jsonl", by=admin)
     with django_assert_num_queries(len(before)):

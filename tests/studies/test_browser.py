@@ -134,6 +134,12 @@ def test_missing_scores_are_named_beside_the_button(come_in, study: Study, exper
     stored(1)
 
 
+def type_keys(page: Page, *keys: str) -> None:
+    """At once, whatever is on the screen."""
+    for key in keys:
+        page.keyboard.press(key)
+
+
 class Held:
     """Requests that a route keeps back until they are let go."""
 
@@ -157,17 +163,15 @@ class Held:
 
 
 def test_keys_pressed_before_the_script_has_come_are_not_lost(come_in, study: Study, expert: User) -> None:
-    address = begin(come_in(expert), study).url
-    page, held = come_in(expert).page, Held()
+    address, noor = begin(come_in(expert), study).url, come_in(expert)
+    page, held = noor.page, Held()
     page.route("**/rate*.js", held.hold)
     page.goto(address, wait_until="commit")
     page.wait_for_selector("#rating")
-    while not page.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
-        page.wait_for_timeout(20)
+    noor.until_painted()
     held.wait(page)
     assert page.locator("#keyhint").is_hidden()  # the script is not there yet
-    for key in "897":
-        page.keyboard.press(key)
+    type_keys(page, *"897")
     held.let_go()
     expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
 
@@ -181,13 +185,11 @@ def test_keys_pressed_before_anything_is_shown_score_nothing(come_in, study: Stu
     held.wait(page)
     while page.evaluate("typeof earlyKeys") == "undefined":
         page.wait_for_timeout(20)
-    for key in "1234":
-        page.keyboard.press(key)
+    type_keys(page, *"1234")
     held.let_go()
     expect(page.locator("#say")).to_contain_text("Keys typed before this item was shown are not counted")
     page.wait_for_timeout(500)
-    for key in "897":
-        page.keyboard.press(key)
+    type_keys(page, *"897")
     expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
     assert page.locator(".score :checked").evaluate_all("found => found.map((one) => one.value)") == ["8", "9", "7"]
 
@@ -216,17 +218,17 @@ def test_who_types_on_without_a_pause_scores_nothing_that_was_not_seen(come_in, 
     first = token_on(page)
     held = Held()
     page.route("**/submit/", held.hold)
+    noor.press("Shift")  # from now on the page knows that it is shown
     page.clock.install()
     page.clock.pause_at(page.evaluate("Date.now() + 1000"))  # no time passes between keys, however busy the machine
-    noor.press(*"89798758", "Enter")
-    noor.press(*"333")
+    type_keys(page, *"89798758", "Enter", *"333")
     held.wait(page)
     held.let_go()
     page.wait_for_selector(f"#main:not([data-token='{first}'])")
-    noor.press(*"333")
+    type_keys(page, *"333")
     expect(page.locator("#say")).to_contain_text("Keys typed before this item was shown are not counted")
     page.clock.run_for(500)
-    noor.press(*"897")
+    type_keys(page, *"897")
     expect(page.locator("[data-count]").first).to_have_text("3 of 8 scored")
 
 
