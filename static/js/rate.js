@@ -358,14 +358,14 @@ const shown = () => { // asked at each key until then, since the browser may be 
   if (painted === Infinity) painted = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? Infinity;
   return painted !== Infinity;
 };
-function unseen(hidden, at) { // who types before an item is shown, and goes on without a pause, has not seen it: all of that is left out
-  const still = busy || hidden || at - swallowed < PAUSE;
+function unseen(hidden, when) { // who types before an item is shown, and goes on without a pause, has not seen it: all of that is left out
+  const still = busy || hidden || when - swallowed < PAUSE;
   if (!still) return false;
-  swallowed = at;
+  swallowed = when;
   if (!busy) say("Keys typed before this item was shown are not counted", true);
   return true;
 }
-function keyed(event, hidden = !shown(), at = performance.now()) {
+function keyed(event, hidden = !shown(), when = performance.now()) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   const { key, target } = event, number = target.matches("[type=number]");
   if (key === "Escape") { $("#guidelines").close(); if (target.matches("[name=comment], textarea")) target.blur(); return; }
@@ -375,7 +375,7 @@ function keyed(event, hidden = !shown(), at = performance.now()) {
   }
   if (target.matches("[name=preference]") && (key.startsWith("Arrow") || key === " ")) return; // the radios' own keys
   if (!form) { if (key === "u") undo(); return; }
-  if (unseen(hidden, at)) return;
+  if (unseen(hidden, when)) return;
   if (target.matches("[name=preference]") && /^[0-9]$/.test(key)) { event.preventDefault(); return prefer(Number(key)); }
   if (!number && /^[0-9]$/.test(key)) press(Number(key));
   else if (key in steps) go(at + steps[key]());
@@ -427,4 +427,4 @@ addEventListener("offline", () => offline(true));
 addEventListener("focus", goOn);
 prepare();
 shown();
-for (const [event, at] of earlyKeys.take()) keyed(event, at < painted, at);
+for (const [event, when] of earlyKeys.take()) keyed(event, when < painted, when);

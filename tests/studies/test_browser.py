@@ -194,6 +194,20 @@ def test_keys_pressed_before_anything_is_shown_score_nothing(come_in, study: Stu
     assert page.locator(".score :checked").evaluate_all("found => found.map((one) => one.value)") == ["8", "9", "7"]
 
 
+def test_arrows_move_by_one_cell_and_one_row(come_in, study: Study, expert: User) -> None:
+    noor = come_in(expert)
+    page = begin(noor, study)
+    cells = [f"{criterion} {answer}" for criterion in ("Accuracy", "Relevance", "Quality", "Style") for answer in "AB"]
+
+    def active() -> str:
+        return str(page.locator(".score[data-active]").get_attribute("data-name"))
+
+    moves = {"ArrowRight": 1, "ArrowDown": 3, "ArrowLeft": 2, "ArrowUp": 0}
+    for key, place in moves.items():
+        noor.press(key)
+        assert active() == cells[place]
+
+
 def test_keys_pressed_while_an_item_is_on_its_way_score_nothing(come_in, study: Study, expert: User) -> None:
     noor = come_in(expert)
     page = begin(noor, study)
