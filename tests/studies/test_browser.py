@@ -338,7 +338,7 @@ def test_a_submit_that_never_arrived_is_replayed_after_a_crash_of_the_window(
     page.context.set_offline(False)
     page.goto(address)
     expect(page.locator("[data-count]").first).to_have_text("8 of 8 scored")
-    page.keyboard.press("Enter")
+    noor.press("Enter")
     stored(1)
     noor.troubles[:] = [t for t in noor.troubles if "ERR_INTERNET_DISCONNECTED" not in t]
 
