@@ -158,7 +158,8 @@ def test_nothing_is_handed_over_that_must_fail(ratings):
 
 
 @pytest.mark.parametrize("name", ["..", ".", "/", "a/.."])
-def test_a_job_writes_into_its_own_folder_or_not_at_all(project, admin, settings, name):
+def test_a_job_writes_into_its_own_folder_or_not_at_all(project, admin, settings, tmp_path, name):
+    settings.VAR = tmp_path  # others leave working copies of killed workers
     study = rated_study(project, admin, items=6)
     options = {"study": study.slug, "out": name}
     job = actions.request_job(project, command="report", title="Report", options=options, by=admin)

@@ -12,7 +12,6 @@ from evalhub.datasets import storing
 from evalhub.datasets.actions.collections import delete_files
 from evalhub.datasets.actions.noting import noted
 from evalhub.datasets.models import Dataset, Example, Version
-from evalhub.datasets.numbering import DELETED
 from evalhub.datasets.resting import resting_on
 from evalhub.errors import Refused
 from evalhub.jobs import lifecycle
@@ -36,7 +35,7 @@ def delete_version(version: Version, *, by: User) -> None:
         storing.take_turn(version.dataset_id)
         facts = {"counts": version.counts, "data_hash": version.data_hash}
         facts |= {"of_dataset": version.dataset_id, "number": version.number}
-        noted(version.dataset, by, DELETED, f"version {version.number} of {version.dataset}", **facts)
+        noted(version.dataset, by, "delete_version", f"version {version.number} of {version.dataset}", **facts)
         version.delete()
 
 
