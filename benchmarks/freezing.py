@@ -75,7 +75,7 @@ while not Path({stop!r}).exists():
     began = time.monotonic()
     Dataset.objects.filter(slug="exam").update(description=str(began))
     waits.append(time.monotonic() - began)
-    time.sleep(0.02)
+    time.sleep(0.02)  # a writer among others, not one that keeps the database busy by itself
 print(json.dumps({{"longest": max(waits), "writes": len(waits)}}))
 """
 
